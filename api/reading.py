@@ -1,0 +1,221 @@
+"""Reading a view: rows by key, by filter, by nearness, turned into what users get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from walvec.convert import python_rows, query_vectors
+from walvec.filter import Filter
+from walvec.results import ExtraList, Hit, Hits, SearchResult
+from walvec.segments.catalog import CollectionInfo
+from walvec.segments.index import search_params as check_search_params
+from walvec.segments.pk_index import pk_values
+from walvec.segments.search import Found, Plan, live_rows, search
+from walvec.segments.view import Predicate, SegmentView, View
+from walvec.session import field_of
+from walvec.wal.errors import FieldNotExistException, ParamError
+from walvec.wal.rows import Array, Column
+from walvec.wal.schema import Field
+
+Place = tuple[SegmentView, int]
+
+
+class Output(NamedTuple):
+    """What of a row goes out: fields, and keys of the dynamic field (None for all of them)."""
+
+    fields: list[Field]
+    keys: list[str] | None
+
+
+class Reader:
+    """Reads one view of one collection."""
+
+    __slots__ = ("info", "view")
+
+    def __init__(self, view: View, info: CollectionInfo) -> None:
+        self.view = view
+        self.info = info
+
+    def by_pks(self, pks: Column, output_fields: Sequence[str] | None) -> ExtraList:
+        """The visible rows with these keys, in their order; a key that stands twice counts once."""
+        find = self.view.find
+        places = [p for p in map(find, dict.fromkeys(pk_values(pks))) if p is not None]
+        return self._entities(places, output_fields)
+
+    def matching(
+        self, compiled: Filter | None, output_fields: Sequence[str] | None, limit: int | None, offset: int
+    ) -> ExtraList:
+        """Rows that match, in the order of their insertion."""
+        pks = compiled.pks(self.info.schema) if compiled is not None else None
+        end = None if limit is None else offset + limit
+        if pks is not None:
+            found = [p for p in map(self.view.find, dict.fromkeys(pk_values(pks))) if p is not None]
+            return self._entities(found[offset:end], output_fields)
+        places: list[Place] = []
+        predicate = _predicate(compiled)
+        for segment in self.view.segments:
+            for rows in live_rows([segment], predicate):
+                left = None if end is None else end - len(places)
+                places.extend((segment, row) for row in rows[:left].tolist())
+            if end is not None and len(places) >= end:
+                break
+        return self._entities(places[offset:], output_fields)
+
+    def count(self, compiled: Filter | None) -> ExtraList:
+        """[{"count(*)": n}]"""
+        rows = live_rows(self.view.segments, _predicate(compiled))
+        return self._list([{"count(*)": sum(map(len, rows))}])
+
+    def matching_pks(self, predicate: Predicate) -> Column:
+        """The primary keys of the rows that match."""
+        primary = self.info.schema.primary.id
+        rows = live_rows(self.view.segments, predicate)
+        parts = [
+            segment.column(primary).take(positions)
+            for segment, positions in zip(self.view.segments, rows, strict=True)
+        ]
+        return Column.concatenate(parts) if parts else Column(np.empty(0, np.int64))
+
+    def search(
+        self,
+        data: Any,
+        anns_field: str | None,
+        search_params: dict[str, Any] | None,
+        compiled: Filter | None,
+        limit: int,
+        offset: int,
+        output_fields: Sequence[str] | None,
+        round_decimal: int,
+    ) -> SearchResult:
+        """The nearest rows to each query vector."""
+        field = self._vector_field(anns_field)
+        metric, index, params = self._target(field, search_params)
+        queries = query_vectors(data, field, self.info.name)
+        plan = Plan(field, metric, index, params, limit + offset, _predicate(compiled))
+        found = search(self.view, plan, queries)
+        if offset:
+            found = [hits[offset:] for hits in found]
+        if round_decimal >= 0:
+            found = [[(round(s, round_decimal), g, r) for s, g, r in hits] for hits in found]
+        output = self._output(output_fields) if output_fields else None
+        hits = [self._hits(one, output) for one in found]
+        return SearchResult(hits, extra={"seq": self.view.seq})
+
+    def _vector_field(self, anns_field: str | None) -> Field:
+        if anns_field:
+            field = field_of(self.info, anns_field)
+            if not field.is_vector:
+                raise ParamError(message=f"field {anns_field} of {self.info.name} is no vector")
+            return field
+        vectors = self.info.schema.vectors
+        if len(vectors) > 1:
+            names = ", ".join(f.name for f in vectors)
+            raise ParamError(
+                message=f"collection {self.info.name} has several vector fields ({names}): "
+                "name one in anns_field"
+            )
+        return vectors[0]
+
+    def _target(self, field: Field, params: dict[str, Any] | None) -> tuple[str, Any, dict[str, Any]]:
+        """Metric, index and its search parameters. A field that nobody has indexed is searched
+        by any metric: by its implicit index if that has the same, else exactly."""
+        index = self.info.index_of(field.id)
+        assert index is not None, "every vector field has an index"
+        if params is None:
+            return index.metric_type, index, check_search_params(index, {})
+        wanted = str(params.get("metric_type") or index.metric_type).upper()
+        if index.name.startswith("_default_") and wanted != index.metric_type:
+            if wanted not in ("L2", "IP", "COSINE"):
+                raise ParamError(message=f"metric_type {wanted} is not one of L2, IP, COSINE")
+            return wanted, None, {}
+        return index.metric_type, index, check_search_params(index, params)
+
+    def _hits(self, found: list[Found], output: Output | None) -> Hits:
+        primary = self.info.schema.primary
+        name = primary.name
+        entities: list[dict[str, Any]]
+        pks = _pks_at([(s, r) for _, s, r in found], primary)
+        if output is None:
+            entities = [{} for _ in found]
+        else:
+            entities = self._rows([(s, r) for _, s, r in found], output)
+        return Hits(
+            [
+                Hit({name: pk, "distance": hit[0], "entity": entity}, pk_name=name)
+                for pk, hit, entity in zip(pks, found, entities, strict=True)
+            ]
+        )
+
+    def _entities(self, places: list[Place], output_fields: Sequence[str] | None) -> ExtraList:
+        output = self._output(output_fields or ["*"], with_pk=True)
+        return self._list(self._rows(places, output))
+
+    def _list(self, rows: list[dict[str, Any]]) -> ExtraList:
+        return ExtraList(rows, extra={"seq": self.view.seq})
+
+    def _output(self, names: Sequence[str], *, with_pk: bool = False) -> Output:
+        """What names stand for. Raises FieldNotExistException, ParamError."""
+        schema = self.info.schema
+        if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+            raise ParamError(message=f"output_fields {names!r} is not a list of names")
+        if "*" in names:
+            return Output(list(schema.fields), None)
+        wanted = {schema.primary.name} if with_pk else set()
+        keys: list[str] | None = []
+        for name in names:
+            if name in schema.by_name:
+                wanted.add(name)
+            elif schema.dynamic is not None:
+                wanted.add(schema.dynamic.name)
+                keys.append(name)
+            else:
+                raise FieldNotExistException(
+                    message=f"collection {self.info.name} has no field {name} to put out"
+                )
+        if schema.dynamic is not None and schema.dynamic.name in names:
+            keys = None
+        return Output([f for f in schema.fields if f.name in wanted], keys)
+
+    def _rows(self, places: list[Place], output: Output) -> list[dict[str, Any]]:
+        """The rows at these places, read segment by segment, in the order of `places`."""
+        rows: list[dict[str, Any]] = [{}] * len(places)
+        for segment, numbers, positions in _by_segment(places):
+            columns = {f.id: segment.column(f.id).take(positions) for f in output.fields}
+            for number, row in zip(
+                numbers, python_rows(columns, output.fields, len(numbers)), strict=True
+            ):
+                rows[number] = row
+        if output.keys is not None and any(f.is_dynamic for f in output.fields):
+            names = {f.name for f in output.fields} | set(output.keys)
+            rows = [{k: v for k, v in row.items() if k in names} for row in rows]
+        return rows
+
+
+def _predicate(compiled: Filter | None) -> Callable[..., Array] | None:
+    return None if compiled is None else compiled.mask
+
+
+def _pks_at(places: list[Place], primary: Field) -> list[Any]:
+    """Primary keys of rows."""
+    if len({id(segment) for segment, _ in places}) == 1:
+        positions = np.array([row for _, row in places])
+        return pk_values(places[0][0].column(primary.id).take(positions))
+    pks: list[Any] = [None] * len(places)
+    for segment, numbers, positions in _by_segment(places):
+        found = pk_values(segment.column(primary.id).take(positions))
+        for number, pk in zip(numbers, found, strict=True):
+            pks[number] = pk
+    return pks
+
+
+def _by_segment(places: list[Place]) -> list[tuple[SegmentView, list[int], Array]]:
+    """Places grouped: (segment, which of `places`, their rows)."""
+    groups: dict[int, tuple[SegmentView, list[int], list[int]]] = {}
+    for number, (segment, row) in enumerate(places):
+        _, numbers, rows = groups.setdefault(id(segment), (segment, [], []))
+        numbers.append(number)
+        rows.append(row)
+    return [(segment, numbers, np.array(rows)) for segment, numbers, rows in groups.values()]

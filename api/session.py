@@ -1,0 +1,157 @@
+"""What all client methods share: the store, names turned into collections, arguments checked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from walvec import stores
+from walvec.results import ConsistencyLevel
+from walvec.segments.catalog import CollectionInfo
+from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
+from walvec.segments.file_maker import FileMaker
+from walvec.segments.state import DEFAULT_PARTITION
+from walvec.segments.store import Settings, Store
+from walvec.segments.writer import Outcome
+from walvec.wal.errors import (
+    FieldNotExistException,
+    NotSupportedException,
+    ParamError,
+    PartitionNotExistException,
+    StoreClosedException,
+    TimeoutException,
+)
+from walvec.wal.schema import Field
+
+
+class Session:
+    """A client's hold on a store."""
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str] | None = None,
+        user: str = "",
+        password: str = "",
+        db_name: str = "",
+        token: str = "",
+        timeout: float | None = None,
+        *,
+        read_only: bool = False,
+        durability: str = "full",
+        lock_timeout: float = 5.0,
+        segment_max_bytes: int = SEGMENT_MAX_BYTES,
+        allow_network_fs: bool = False,
+    ) -> None:
+        """Open the store in the folder `uri`, made if it is not there.
+
+        uri: a path; without one $WALVEC_URI or ./walvec-store. user, password, token: accepted
+        as in pymilvus, and without meaning: who may read the folder may read the store.
+        timeout: seconds, for every call that names none. read_only: change nothing on disk.
+        durability: "full", or "last-transaction" (a power cut may lose the last transaction).
+        lock_timeout: seconds to wait for another process to close the store.
+        segment_max_bytes: vectors in a growing segment before it is sealed.
+
+        Raises StoreUnusableException, LockTimeoutException, ParamError.
+        """
+        if db_name not in ("", "default"):
+            raise NotSupportedException(message=f"db_name {db_name!r}: there is one database, default")
+        _check_number("lock_timeout", lock_timeout)
+        if not isinstance(segment_max_bytes, int) or segment_max_bytes < 1:
+            raise ParamError(message=f"segment_max_bytes {segment_max_bytes!r} is not a positive int")
+        self._timeout = check_timeout(timeout)
+        settings = Settings(segment_max_bytes, durability, lock_timeout, allow_network_fs)
+        uri = stores.default_uri() if uri is None else uri
+        self._open_store: Store | None = stores.acquire(uri, read_only, settings)
+
+    @property
+    def _store(self) -> Store:
+        if self._open_store is None:
+            raise StoreClosedException(message="this client was closed: make another one")
+        return self._open_store
+
+    def close(self) -> None:
+        """Let go of the store; the last client of a process closes it. May be called again."""
+        store, self._open_store = self._open_store, None
+        if store is not None:
+            stores.release(store)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def wait_for_files(self, timeout: float | None = None) -> None:
+        """Wait until all sealed segments have their files and indexes. Raises TimeoutException."""
+        maker = self._store.watcher
+        if isinstance(maker, FileMaker) and not maker.wait(self._time(timeout)):
+            raise TimeoutException(message=f"indexes are still being built after {timeout} s")
+
+    def _execute(self, command: Command, timeout: float | None) -> Outcome:
+        return self._store.execute(command, self._time(timeout))
+
+    def _time(self, timeout: float | None) -> float | None:
+        return self._timeout if timeout is None else check_timeout(timeout)
+
+    @property
+    def folder(self) -> Path:
+        """The store's folder."""
+        return self._store.folder
+
+    def info(self, collection_name: str) -> CollectionInfo:
+        """What is known of a collection beside its rows. Raises CollectionNotExistException."""
+        if not isinstance(collection_name, str) or not collection_name:
+            raise ParamError(message=f"collection_name {collection_name!r} is not a name")
+        return self._store.info(collection_name)
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """A timeout in seconds, or None for no limit. Raises ParamError."""
+    if timeout is not None:
+        _check_number("timeout", timeout)
+    return timeout
+
+
+def _check_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ParamError(message=f"{name} {value!r} is not a number of seconds")
+
+
+def check_partitions(info: CollectionInfo, names: str | list[str] | None) -> None:
+    """Raise PartitionNotExistException unless the names are empty or the default partition's."""
+    for name in [names] if isinstance(names, str) else names or []:
+        if name not in ("", DEFAULT_PARTITION) and name not in info.partitions:
+            raise PartitionNotExistException(
+                message=f"collection {info.name} has no partition {name}"
+            )
+
+
+def check_options(method: str, options: dict[str, Any], *known: str) -> None:
+    """Refuse keywords that a method does not honour.
+
+    `consistency_level` is known everywhere: one process reads what it wrote at every level.
+    """
+    for key, value in options.items():
+        if key == "consistency_level":
+            consistency_level_of(value)
+        elif key not in known:
+            raise ParamError(message=f"{method}() does not take {key}={value!r}")
+
+
+def consistency_level_of(value: Any) -> str:
+    """The name of a consistency level given by name, number or enum. Raises ParamError."""
+    try:
+        level = ConsistencyLevel[value] if isinstance(value, str) else ConsistencyLevel(value)
+    except (KeyError, ValueError):
+        names = ", ".join(level.name for level in ConsistencyLevel)
+        raise ParamError(message=f"consistency_level {value!r} is not one of {names}") from None
+    return level.name
+
+
+def field_of(info: CollectionInfo, name: str) -> Field:
+    """A field by its name. Raises FieldNotExistException."""
+    field = info.schema.by_name.get(name)
+    if field is None:
+        raise FieldNotExistException(message=f"collection {info.name} has no field {name}")
+    return field

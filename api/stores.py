@@ -1,0 +1,115 @@
+"""The open stores of this process: one handle a folder, shared by all clients on it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from walvec.recovery.open import open_store
+from walvec.segments.files import logger
+from walvec.segments.store import Settings, Store
+from walvec.wal.errors import ParamError
+
+DEFAULT_FOLDER = "walvec-store"
+URI_VARIABLE = "WALVEC_URI"
+
+_lock = threading.Lock()
+_open: dict[Path, tuple[Store, bool, int]] = {}
+"""Store, whether it is read-only, and how many clients hold it, by resolved folder."""
+
+
+def default_uri() -> str:
+    """The store of those who name none: $WALVEC_URI, else ./walvec-store."""
+    return os.environ.get(URI_VARIABLE) or f"./{DEFAULT_FOLDER}"
+
+
+def folder_of(uri: str | os.PathLike[str]) -> Path:
+    """The store folder that a uri stands for.
+
+    A path or a file:// uri is itself. The address of a server (as in programs written for one)
+    is a folder of its own beside the default one, and a warning says so. Raises ParamError.
+    """
+    if isinstance(uri, os.PathLike):
+        return Path(uri)
+    if not isinstance(uri, str) or not uri or "\0" in uri:
+        raise ParamError(message=f"uri {uri!r} is not the path of a folder")
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    if parts.scheme in ("http", "https", "tcp"):
+        folder = Path(f"{DEFAULT_FOLDER}-{re.sub('[^A-Za-z0-9.-]+', '-', parts.netloc)}")
+        logger.warning("walvec is embedded, there is no server: %s is the folder %s", uri, folder)
+        return folder
+    return Path(uri).expanduser()
+
+
+def acquire(uri: str | os.PathLike[str], read_only: bool, settings: Settings) -> Store:
+    """The store of a uri, opened if this process has it not open yet."""
+    folder = folder_of(uri)
+    key = folder.resolve()
+    with _lock:
+        if key in _open:
+            store, opened_read_only, holders = _open[key]
+            if opened_read_only != read_only or store.settings != settings:
+                raise ParamError(
+                    message=f"{folder} is open in this process with other settings "
+                    f"({store.settings}, read_only={opened_read_only}): close that client first"
+                )
+        else:
+            store, holders = (
+                open_store(
+                    folder,
+                    read_only=read_only,
+                    settings=settings,
+                    walvec_version=installed_version(),
+                ),
+                0,
+            )
+        _open[key] = (store, read_only, holders + 1)
+        return store
+
+
+def release(store: Store) -> None:
+    """One holder less; the last one closes the store."""
+    with _lock:
+        key = store.folder.resolve()
+        entry = _open.get(key)
+        if entry is None or entry[0] is not store:
+            return
+        if entry[2] > 1:
+            _open[key] = (store, entry[1], entry[2] - 1)
+            return
+        del _open[key]
+        store.close()
+
+
+def installed_version() -> str:
+    """walvec's version, as installed."""
+    try:
+        return version("walvec")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _close_all() -> None:
+    with _lock:
+        while _open:
+            _, (store, _, _) = _open.popitem()
+            store.close()
+
+
+def _forget_after_fork() -> None:
+    """A child has none of its parent's handles; what it opens are its own."""
+    global _lock
+    _lock = threading.Lock()
+    _open.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

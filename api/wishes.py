@@ -1,0 +1,39 @@
+"""Index parameters as users give them, resolved: concrete type, metric and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from walvec.params import IndexParam
+from walvec.segments.commands import IMPLICIT_INDEX, IndexWish
+from walvec.segments.index import resolve
+from walvec.wal.errors import FieldNotExistException, ParamError
+from walvec.wal.schema import Field, Schema
+
+
+def wishes_of(params: Sequence[IndexParam], schema: Schema, collection: str) -> list[IndexWish]:
+    """One wish for each parameter. An index without a name has its field's.
+
+    Raises FieldNotExistException, IndexNotSupportedException, ParamError.
+    """
+    wishes: list[IndexWish] = []
+    for param in params:
+        field = schema.by_name.get(param.field_name)
+        if field is None:
+            raise FieldNotExistException(
+                message=f"collection {collection} has no field {param.field_name} to index"
+            )
+        name = param.index_name or field.name
+        if name.startswith(IMPLICIT_INDEX):
+            raise ParamError(message=f"index name {name}: names with {IMPLICIT_INDEX} are reserved")
+        resolved = resolve(
+            field, param.index_type, param.metric_type, param.params, collection=collection
+        )
+        wishes.append(IndexWish(field.id, field.name, name, *resolved))
+    return wishes
+
+
+def implicit_wish(field: Field, collection: str) -> IndexWish:
+    """The index of a vector field for which nobody asked for one: Annoy, COSINE."""
+    resolved = resolve(field, "ANNOY", "COSINE", {}, collection=collection)
+    return IndexWish(field.id, field.name, f"{IMPLICIT_INDEX}{field.name}", *resolved)

@@ -1,0 +1,1 @@
+"""From a folder to a store: open, replay, verify, rebuild."""

@@ -1,0 +1,179 @@
+"""The files of a store: modes, strangers, and segment files against what the log says of them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from walvec.recovery.log_inspection import LogInspection
+from walvec.recovery.open import LOCK, LOG, OURS, SEGMENTS
+from walvec.recovery.report import ERROR, NOTE, WARNING, Emit, Finding, Report
+from walvec.segments.file_maker import wanted_files, wanted_paths
+from walvec.segments.files import read_columns, record_of, segment_folder
+from walvec.segments.log_rows import read_segment
+from walvec.segments.state import COLUMNS_FILE, Collection, FileRecord, Segment
+from walvec.wal.errors import LogCorruptedException
+from walvec.wal.rows import Array, Column, Rows
+
+ATTEMPTS = 3
+MADE_AGAIN = "a load of its collection makes it again from the log, or: walvec rebuild STORE"
+
+
+def inspect_modes(folder: Path, emit: Emit) -> None:
+    """Folders must be 0700 and files 0600: nobody else may read, and nothing is a link."""
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        name = str(path.relative_to(folder)) if path != folder else str(folder)
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue  # A writer took it away meanwhile.
+        if stat.S_ISLNK(mode):
+            emit(Finding(WARNING, name, "is a symbolic link", "put the file itself there"))
+        elif mode & 0o077:
+            wanted = "700" if stat.S_ISDIR(mode) else "600"
+            what = f"mode is 0{stat.S_IMODE(mode):o}: other users may get at it"
+            emit(Finding(WARNING, name, what, f"chmod {wanted} it"))
+    for path in folder.iterdir():
+        if path.name not in OURS:
+            emit(Finding(NOTE, path.name, "is not a file of walvec's", "keep it elsewhere"))
+
+
+def inspect_files(segments: Path, walk: LogInspection, report: Report, emit: Emit) -> None:
+    """Hold every segment file against the state that `walk` has folded.
+
+    A writer at work goes on meanwhile, so what was found counts only if no entry came since.
+    """
+    for _ in range(ATTEMPTS):
+        seq = walk.seq
+        report.files = report.file_bytes = 0
+        report.compared = []
+        findings = list(_segment_findings(segments, walk, report))
+        findings += _orphans(segments, walk)
+        walk.run()
+        if walk.seq == seq:
+            break
+    for finding in findings:
+        emit(finding)
+
+
+def _segment_findings(segments: Path, walk: LogInspection, report: Report) -> Iterator[Finding]:
+    compared = 0
+    for collection in walk.state.collections.values():
+        for segment in collection.segments.values():
+            if not segment.sealed:
+                continue
+            folder = segment_folder(segments, segment.id)
+            for name in wanted_files(collection):
+                record = segment.files.get(name)
+                subject = f"{SEGMENTS}/{folder.name}/{name}"
+                if record is None:
+                    what = "is not made yet; searches are exact meanwhile"
+                    yield Finding(NOTE, subject, what, "it is made when the store is open")
+                elif what := _difference(folder / name, record):
+                    yield Finding(WARNING, subject, what, MADE_AGAIN)
+                else:
+                    report.files += 1
+                    report.file_bytes += record.length
+                    if name == COLUMNS_FILE:
+                        compared += segment.rows
+                        yield from _row_findings(folder / name, collection, segment, walk)
+    report.compared.append(
+        f"{report.files} segment files with their recorded lengths and digests, "
+        f"{compared} rows in them with the log"
+    )
+
+
+def _difference(path: Path, record: FileRecord) -> str:
+    """How a file is not as recorded; "" if it is."""
+    try:
+        found = record_of(path)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if found.length != record.length:
+        return f"has {found.length} bytes, not {record.length}"
+    return "" if found.digest == record.digest else "does not match its digest"
+
+
+def _row_findings(
+    path: Path, collection: Collection, segment: Segment, walk: LogInspection
+) -> Iterator[Finding]:
+    """Rows of a file that is as recorded against the same rows in the log."""
+    subject = f"{SEGMENTS}/{path.parent.name}/{path.name}"
+    rows = read_columns(path, segment.files[COLUMNS_FILE], mapped=True)
+    if rows is None:
+        return
+    lost = [seq for seq, _ in segment.extents if seq in walk.damaged_payloads]
+    if lost:
+        what = f"is whole and still holds the rows of the damaged log entries {lost}"
+        yield Finding(NOTE, subject, what, "keep a copy of it")
+        return
+    try:
+        read = read_segment(walk.log, segment.extents, collection.schema)
+    except LogCorruptedException:
+        return  # The walk has reported the entry.
+    logged = {field.id: read.column(field.id, read.n) for field in collection.schema.fields}
+    for fault in _row_faults(rows, Rows(read.n, logged)):
+        yield Finding(ERROR, subject, f"{fault}, though its digest is right", MADE_AGAIN)
+
+
+def _row_faults(rows: Rows, logged: Rows) -> Iterator[str]:
+    if rows.n != logged.n or rows.columns.keys() != logged.columns.keys():
+        yield f"has {rows.n} rows of {len(rows.columns)} columns, the log {logged.n} rows"
+        return
+    for field_id, column in rows.columns.items():
+        if not _same(column, logged.columns[field_id]):
+            yield f"field {field_id} has other rows than the log"
+
+
+def _same(left: Column, right: Column) -> bool:
+    parts = ((left.values, right.values), (left.offsets, right.offsets), (left.valid, right.valid))
+    return all(_equal(a, b) for a, b in parts)
+
+
+def _equal(left: Array | None, right: Array | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return left.dtype == right.dtype and np.array_equal(left, right)
+
+
+def _orphans(segments: Path, walk: LogInspection) -> Iterator[Finding]:
+    """Files and folders that no sealed segment wants."""
+    if not segments.is_dir():
+        return
+    wanted = wanted_paths(walk.state)
+    orphans = []
+    for folder in sorted(segments.iterdir()):
+        if folder.name not in wanted:
+            orphans.append(folder)
+        elif folder.is_dir():
+            orphans += [p for p in sorted(folder.iterdir()) if p.name not in wanted[folder.name]]
+    busy = bool(orphans) and _is_being_written(segments.parent)
+    for path in orphans:
+        subject = f"{SEGMENTS}/{path.relative_to(segments)}"
+        if busy:
+            yield Finding(NOTE, subject, "is being made, or waits for its removal")
+        else:
+            what = "belongs to no segment"
+            yield Finding(WARNING, subject, what, "the next open for writing removes it")
+
+
+def _is_being_written(folder: Path) -> bool:
+    """Whether a process has the store open for writing."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,107 @@
+"""From a folder to a store: make the log if there is none, fold it, start the background work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from walvec.segments.file_maker import FileMaker
+from walvec.segments.files import logger
+from walvec.segments.fold import Fold
+from walvec.segments.store import Settings, Store
+from walvec.wal.errors import ParamError, StoreUnusableException
+from walvec.wal.events import StoreCreated
+from walvec.wal.log import DURABILITIES, Log
+from walvec.wal.medium import refuse_network_file_system
+from walvec.wal.writer_lock import WriterLock
+
+LOG, SEGMENTS, LOCK = "log", "segments", "writer.lock"
+OURS = frozenset({LOG, f"{LOG}.tmp", SEGMENTS, LOCK})
+
+
+def open_store(
+    path: str | os.PathLike[str],
+    *,
+    read_only: bool = False,
+    settings: Settings | None = None,
+    walvec_version: str = "",
+) -> Store:
+    """Open the store in folder `path`; made if it is not there and may be written.
+
+    With `read_only` nothing on disk is changed and no lock is taken. A log with a damaged entry
+    opens read-only up to that entry: `store.damage` says what is wrong.
+
+    Raises StoreUnusableException, LockTimeoutException, ParamError.
+    """
+    settings = settings or Settings()
+    if settings.durability not in DURABILITIES:
+        raise ParamError(
+            message=f"durability {settings.durability!r} is not one of {', '.join(DURABILITIES)}"
+        )
+    folder = Path(path)
+    _prepare_folder(folder, read_only, settings)
+    lock = None
+    if not read_only:
+        lock = WriterLock(folder / LOCK)
+        lock.acquire(settings.lock_timeout_s)
+    try:
+        if lock is not None:
+            _remove_half_made(folder)
+            _create_log(folder, walvec_version)
+        log = Log(folder / LOG, read_only=read_only, durability=settings.durability)
+        fold = Fold()
+        damage = fold.replay(log)
+        store = Store(folder, log, fold, settings, lock=lock, damage=damage)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    if damage is not None:
+        logger.warning("the store %s is read-only: %s", folder, damage.message)
+    if lock is not None and damage is None:
+        store.watcher = FileMaker(store)
+        store.watcher.start()
+    return store
+
+
+def _prepare_folder(folder: Path, read_only: bool, settings: Settings) -> None:
+    """Raise StoreUnusableException unless the folder is a store or may become one."""
+    if folder.exists() and not folder.is_dir():
+        raise StoreUnusableException(message=f"{folder} is a file; a walvec store is a folder")
+    if read_only and not (folder / LOG).is_dir():
+        raise StoreUnusableException(message=f"{folder} is not a walvec store, it has no log")
+    if not read_only:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnusableException(message=f"cannot make the folder {folder}: {error}") from error
+        strangers = {p.name for p in folder.iterdir()} - OURS
+        if strangers and not (folder / LOG).is_dir():
+            raise StoreUnusableException(
+                message=f"{folder} is not a walvec store and not empty ({min(strangers)}): "
+                "choose another folder"
+            )
+    if not settings.allow_network_fs:
+        refuse_network_file_system(folder)
+
+
+def _remove_half_made(folder: Path) -> None:
+    """A creation that was interrupted has promised nothing."""
+    temporary = folder / f"{LOG}.tmp"
+    if temporary.exists():
+        shutil.rmtree(temporary)
+
+
+def _create_log(folder: Path, walvec_version: str) -> None:
+    if (folder / LOG).is_dir():
+        return
+    if (folder / SEGMENTS).is_dir() and any((folder / SEGMENTS).iterdir()):
+        raise StoreUnusableException(
+            message=f"{folder} has segments but no log; the log is the database: restore it"
+        )
+    created = StoreCreated(0, uuid.uuid4().bytes, walvec_version)
+    Log.create(folder / LOG, created, time.time_ns())
+    (folder / SEGMENTS).mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,274 @@
+"""Making the files of sealed segments, in the background, one segment at a time.
+
+Each handle that writes has one FileMaker. It looks for sealed segments whose files are missing
+or not as recorded, writes the columns, has the indexes built by a child process, and appends
+SegmentPersisted. It also merges small segments and removes files that nobody wants any more.
+Nothing waits for it: a search is exact until an index is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from walvec.segments import commands
+from walvec.segments.builder import Builder, BuildFailed
+from walvec.segments.files import (
+    is_intact,
+    logger,
+    record_of,
+    segment_folder,
+    vectors_place,
+    write_columns,
+)
+from walvec.segments.fold import Applied
+from walvec.segments.index import IndexSpec, needs_file
+from walvec.segments.index_files import open_index_file
+from walvec.segments.log_rows import read_segment
+from walvec.segments.merging import next_merge
+from walvec.segments.state import COLUMNS_FILE, Collection, FileRecord, Segment, State, index_file
+from walvec.segments.store import Store, Watcher
+from walvec.wal import failpoints
+from walvec.wal.errors import CallError
+from walvec.wal.events import RowsDeleted, RowsInserted, SegmentPersisted
+from walvec.wal.rows import Rows
+from walvec.wal.schema import Schema
+
+LIBRARIES = ("annoy", "faiss-cpu", "numpy")
+
+
+class Job(NamedTuple):
+    """A segment some of whose files have to be made. A copy: the state goes on."""
+
+    collection_id: int
+    schema: Schema
+    segment_id: int
+    rows: int
+    extents: list[tuple[int, int]]
+    columns: FileRecord | None
+    indexes: list[IndexSpec]
+    missing: list[str]
+
+
+class FileMaker(Watcher):
+    """The background worker of a store. `start()` it, and `close()` it with the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._builder = Builder()
+        self._wake = threading.Condition()
+        self._idle = False
+        self._again = True
+        self._stopping = False
+        self._damaged: set[tuple[int, str]] = set()
+        self._failed: set[tuple[int, str]] = set()
+        self._thread = threading.Thread(target=self._run, name="walvec-files", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, also in the middle of a build, which the next open takes up."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        self._builder.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is left to make; False if the time ran out first."""
+        with self._wake:
+            return self._wake.wait_for(lambda: self._idle or self._stopping, timeout)
+
+    def published(self, applied: Sequence[Applied]) -> None:
+        """Look again, unless only rows changed."""
+        quiet = RowsInserted | RowsDeleted | SegmentPersisted
+        if not all(isinstance(a.event, quiet) for a in applied):
+            self._look_again()
+
+    def damaged(self, collection_id: int, segment_id: int, name: str) -> None:
+        """Make a file again, and say so once."""
+        with self._wake:
+            if (segment_id, name) in self._damaged:
+                return
+            self._damaged.add((segment_id, name))
+        logger.warning(
+            "file %s of segment %x is missing or damaged: it is made again from the log, "
+            "searches are exact meanwhile",
+            name,
+            segment_id,
+        )
+        self._look_again()
+
+    def _look_again(self) -> None:
+        with self._wake:
+            self._idle, self._again = False, True
+            self._wake.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._again or self._stopping)
+                if self._stopping:
+                    return
+                self._again = False
+            try:
+                self._work()
+            except Exception:
+                # A thread has nobody to raise to. Searches stay exact.
+                if not self._stopping:
+                    logger.exception("making segment files failed; it goes on with the next seal")
+            with self._wake:
+                if not self._again:
+                    self._idle = True
+                    self._wake.notify_all()
+
+    def _work(self) -> None:
+        """Merge, sweep and make until there is nothing left to do."""
+        while not self._stopping:
+            limit = self._store.settings.segment_max_bytes
+            merge = self._store.with_state(lambda state: next_merge(state, limit))
+            if merge is not None:
+                self._store.execute(commands.merge_segments(*merge))
+                continue
+            self._sweep()
+            job = self._store.with_state(self._next_job)
+            if job is None:
+                return
+            try:
+                self._make(job)
+            except CallError:
+                # The segment was dropped or merged meanwhile; the sweep takes its files.
+                logger.debug("segment %x is gone", job.segment_id, exc_info=True)
+
+    def _next_job(self, state: State) -> Job | None:
+        for collection in state.collections.values():
+            for segment in collection.segments.values():
+                if segment.sealed and (missing := self._missing(collection, segment)):
+                    return _job(collection, segment, missing)
+        return None
+
+    def _missing(self, collection: Collection, segment: Segment) -> list[str]:
+        return [
+            name
+            for name in wanted_files(collection)
+            if (name not in segment.files or (segment.id, name) in self._damaged)
+            and (segment.id, name) not in self._failed
+        ]
+
+    def _make(self, job: Job) -> None:
+        folder = segment_folder(self._store.segments_folder, job.segment_id)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        files: dict[str, FileRecord] = {}
+        columns = folder / COLUMNS_FILE
+        if COLUMNS_FILE in job.missing or not (job.columns and is_intact(columns, job.columns)):
+            files[COLUMNS_FILE] = self._write_columns(job, columns)
+        failpoints.hit("build.after-columns")
+        for index in job.indexes:
+            name = index_file(index)
+            if name in job.missing and self._build(job, index, columns, folder / name):
+                files[name] = record_of(folder / name)
+        failpoints.hit("build.after-rename")
+        if files:
+            records = tuple((name, *record) for name, record in files.items())
+            self._store.execute(
+                commands.persist_segment(
+                    job.collection_id, job.segment_id, records, library_versions()
+                )
+            )
+        failpoints.hit("build.after-persisted")
+        with self._wake:
+            self._damaged -= {(job.segment_id, name) for name in (*files, *job.missing)}
+        self._attach(job, files)
+
+    def _write_columns(self, job: Job, path: Path) -> FileRecord:
+        columns = read_segment(self._store.log, job.extents, job.schema)
+        rows = Rows(columns.n, {f.id: columns.column(f.id, columns.n) for f in job.schema.fields})
+        return write_columns(path, rows)
+
+    def _build(self, job: Job, index: IndexSpec, columns: Path, out: Path) -> bool:
+        offset, _ = vectors_place(columns, index.field_id)
+        dim = job.schema.by_id[index.field_id].dim
+        try:
+            self._builder.build(
+                index, vectors=columns, offset=offset, n=job.rows, dim=dim, out=out
+            )
+        except BuildFailed as failure:
+            if not self._stopping:
+                self._failed.add((job.segment_id, out.name))
+                logger.warning(
+                    "index %s of segment %x cannot be built: %s; its searches are exact",
+                    index.name,
+                    job.segment_id,
+                    failure,
+                )
+            return False
+        return True
+
+    def _attach(self, job: Job, files: dict[str, FileRecord]) -> None:
+        """Hand the new indexes to the collection in memory."""
+        folder = segment_folder(self._store.segments_folder, job.segment_id)
+        made = [i for i in job.indexes if index_file(i) in files]
+        if made and job.collection_id in self._store.published.views:
+            built = {i.id: open_index_file(i, folder, job.rows, job.schema) for i in made}
+            self._store.with_loaded(
+                job.collection_id, lambda loaded: loaded.attach(job.segment_id, built)
+            )
+
+    def _sweep(self) -> None:
+        """Remove what no segment of the state wants: merged, dropped, half made."""
+        wanted = self._store.with_state(wanted_paths)
+        segments = self._store.segments_folder
+        for folder in segments.iterdir() if segments.exists() else ():
+            names = wanted.get(folder.name)
+            if names is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for path in folder.iterdir():
+                if path.name not in names:
+                    path.unlink(missing_ok=True)
+
+
+def _job(collection: Collection, segment: Segment, missing: list[str]) -> Job:
+    return Job(
+        collection_id=collection.id,
+        schema=collection.schema,
+        segment_id=segment.id,
+        rows=segment.rows,
+        extents=list(segment.extents),
+        columns=segment.files.get(COLUMNS_FILE),
+        indexes=[i for i in collection.indexes.values() if needs_file(i)],
+        missing=missing,
+    )
+
+
+def wanted_files(collection: Collection) -> list[str]:
+    """The names of the files that each sealed segment of a collection has in the end."""
+    indexes = [index_file(i) for i in collection.indexes.values() if needs_file(i)]
+    return [COLUMNS_FILE, *indexes]
+
+
+def wanted_paths(state: State) -> dict[str, set[str]]:
+    """For each sealed segment's folder name the names of its files."""
+    return {
+        f"{segment.id:x}": set(wanted_files(collection))
+        for collection in state.collections.values()
+        for segment in collection.segments.values()
+        if segment.sealed
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that the bytes of an index file depend on."""
+    versions = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

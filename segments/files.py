@@ -1,0 +1,132 @@
+"""The files of sealed segments: caches, valid only if length and digest are those in the log.
+
+    STORE/segments/SEGMENT/columns.wvc       all columns, below
+    STORE/segments/SEGMENT/index-INDEX.bin   one index, as Annoy or FAISS writes it
+    STORE/segments/SEGMENT/*.tmp             being written; removed at open
+
+SEGMENT and INDEX are ids in hex. A file is written under a temporary name and renamed, never
+changed in place, deleted by unlink alone, and needs no fsync: what a power cut takes is made
+again from the log.
+
+columns.wvc, numbers little endian:
+
+    offset  size  field
+         0     4  magic   "WVC1"
+         4     4  length of the head, bytes
+         8     -  head    msgpack {"n": rows, "layout": see rows.py}
+         -     -  zero bytes to a multiple of 64
+         -     -  column buffers, each starting at a multiple of 64 from the first one
+
+The file carries no checksum of its own: its digest (BLAKE3 of all bytes, 16 bytes) stands in
+SegmentPersisted.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from walvec.segments.memory import allocate
+from walvec.segments.state import FileRecord
+from walvec.wal.entry import digest_of
+from walvec.wal.rows import Rows, decode_rows, encode_rows
+
+HEAD = struct.Struct("<4sI")
+MAGIC = b"WVC1"
+ALIGNMENT = 64
+MAX_HEAD_BYTES = 1 << 20
+
+logger = logging.getLogger("walvec")
+
+
+def segment_folder(segments: Path, segment_id: int) -> Path:
+    """The folder of a segment's files."""
+    return segments / f"{segment_id:x}"
+
+
+def write_columns(path: Path, rows: Rows) -> FileRecord:
+    """Write all columns of a segment, and say how the file must be found."""
+    layout, buffers = encode_rows(rows, ALIGNMENT)
+    head = msgpack.packb({"n": rows.n, "layout": layout})
+    gap = bytes(-(HEAD.size + len(head)) % ALIGNMENT)
+    temporary = path.with_name(path.name + ".tmp")
+    with open_private(temporary) as file:
+        file.write(HEAD.pack(MAGIC, len(head)) + head + gap)
+        for buffer in buffers:
+            file.write(buffer)
+    record = record_of(temporary)
+    temporary.rename(path)
+    return record
+
+
+def open_private(path: Path) -> Any:
+    """A new file for writing that its owner alone may read."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
+def record_of(path: Path) -> FileRecord:
+    """Length and digest of a file as it is."""
+    with path.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        if not length:
+            return FileRecord(0, digest_of(b""))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return FileRecord(length, digest_of(content))
+
+
+def is_intact(path: Path, record: FileRecord) -> bool:
+    """Whether a file is there with the recorded length and digest."""
+    try:
+        return path.stat().st_size == record.length and record_of(path) == record
+    except FileNotFoundError:
+        return False
+
+
+def vectors_place(path: Path, field_id: int) -> tuple[int, int]:
+    """Where in columns.wvc a field's values begin, and how many bytes they have."""
+    with path.open("rb") as file:
+        layout, position = _head(file.read(HEAD.size + MAX_HEAD_BYTES))[1:]
+    for found, part, _, _, size in layout:
+        if found == field_id and part == "v":
+            return position, size
+        position += size + -size % ALIGNMENT
+    raise ValueError(f"{path} has no field {field_id}")
+
+
+def read_columns(path: Path, record: FileRecord, *, mapped: bool) -> Rows | None:
+    """The columns of a segment, in memory or mapped; None if the file is not as recorded."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != record.length or not record.length:
+                return None
+            content: Any
+            if mapped:
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            else:
+                content = allocate((record.length,), np.uint8)
+                if file.readinto(content.data) != record.length:
+                    return None
+    except FileNotFoundError:
+        return None
+    if digest_of(content) != record.digest:
+        return None
+    n, layout, position = _head(content)
+    return decode_rows(n, layout, memoryview(content)[position:], ALIGNMENT)
+
+
+def _head(content: Any) -> tuple[int, Any, int]:
+    """Rows, layout and the place of the first buffer."""
+    magic, length = HEAD.unpack_from(content)
+    if magic != MAGIC or length > MAX_HEAD_BYTES:
+        raise ValueError(f"not a columns file: {magic!r}")
+    head = msgpack.unpackb(bytes(content[HEAD.size : HEAD.size + length]), use_list=False)
+    end = HEAD.size + length
+    return head["n"], head["layout"], end + -end % ALIGNMENT

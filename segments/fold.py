@@ -1,0 +1,97 @@
+"""The fold: a state and the place in the log up to which it was folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import lmdb
+
+from walvec.segments.apply import apply
+from walvec.segments.check import check
+from walvec.segments.commands import Draft
+from walvec.segments.state import State
+from walvec.wal.errors import FormatException, LogCorruptedException, MilvusException
+from walvec.wal.events import Event
+from walvec.wal.log import Entry, Log, Position
+from walvec.wal.rows import Rows
+
+
+class Applied(NamedTuple):
+    """One entry that was folded. `rows` are at hand where this process wrote them."""
+
+    seq: int
+    event: Event
+    rows: Rows | None = None
+
+
+class Fold:
+    """The state after `position`. One thread at a time."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything: the state before the first entry."""
+        self.state = State()
+        self.position = Position()
+
+    def replay(self, log: Log, until: int | None = None) -> MilvusException | None:
+        """Fold the log's entries after the position, up to seq `until`.
+
+        Returns what is wrong with the first damaged entry, where there is one: the state is
+        then that before it.
+        """
+        entries = log.scan(self.position)
+        try:
+            for entry in entries:
+                if until is not None and entry.header.seq > until:
+                    break
+                self._take(entry)
+        except (LogCorruptedException, FormatException) as damage:
+            return damage
+        return None
+
+    def advance(self, log: Log, txn: lmdb.Transaction) -> Iterator[Applied]:
+        """Fold what `txn` sees after the position, one entry at a time."""
+        for entry in log.scan(self.position, txn):
+            self._take(entry)
+            yield Applied(entry.header.seq, entry.event)
+
+    def _take(self, entry: Entry) -> None:
+        header, event = entry
+        try:
+            check(self.state, event)
+        except MilvusException as refusal:
+            raise LogCorruptedException(
+                message=f"log entry {header.seq} ({type(event).__name__}) cannot follow the ones "
+                f"before it: {refusal.message}",
+                seq=header.seq,
+                kind=type(event).__name__,
+            ) from refusal
+        apply(self.state, header.seq, header.timestamp, event)
+        self.position = Position(header.seq, header.chain, header.timestamp)
+
+    def append(
+        self,
+        log: Log,
+        txn: lmdb.Transaction,
+        draft: Draft,
+        *,
+        timestamp: int,
+        request: bytes,
+        more_follows: bool,
+    ) -> Applied:
+        """Check, append and apply one new event. Raises its refusal, with nothing done."""
+        check(self.state, draft.event)
+        self.position = log.append(
+            txn,
+            self.position,
+            draft.event,
+            draft.payload,
+            timestamp=timestamp,
+            request=request,
+            more_follows=more_follows,
+        )
+        apply(self.state, self.position.seq, timestamp, draft.event)
+        return Applied(self.position.seq, draft.event, draft.rows)

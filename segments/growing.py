@@ -1,0 +1,122 @@
+"""Growable columns: append-only, so that the first n rows never change and need no lock.
+
+A reader takes slices [0:n] of the arrays that are current when it looks; growing replaces an
+array by a larger copy and leaves the old one to those who hold it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from walvec.segments.memory import allocate
+from walvec.wal.rows import DTYPES, OFFSETS, Array, Column, Rows
+from walvec.wal.schema import Field, Schema
+
+FIRST_ROWS = 256
+FIRST_TEXT_BYTES = 1 << 14
+
+
+class GrowableArray:
+    """An array of rows that grows by appending. `data[:n]` is what was appended."""
+
+    __slots__ = ("data", "n")
+
+    def __init__(self, row_shape: tuple[int, ...], dtype: Any, capacity: int) -> None:
+        self.data = allocate((capacity, *row_shape), dtype)
+        self.n = 0
+
+    def reserve(self, wanted: int, reserve_rows: int = 0) -> None:
+        """Make room for `wanted` rows in all; at the first growth at once for `reserve_rows`."""
+        if wanted <= len(self.data):
+            return
+        capacity = max(wanted, 2 * len(self.data), reserve_rows)
+        larger = allocate((capacity, *self.data.shape[1:]), self.data.dtype)
+        larger[: self.n] = self.data[: self.n]
+        self.data = larger
+
+    def append(self, values: Array, reserve_rows: int = 0) -> None:
+        """Copy rows to the end."""
+        end = self.n + len(values)
+        if end > len(self.data):
+            self.reserve(end, reserve_rows)
+        self.data[self.n : end] = values
+        self.n = end
+
+
+class GrowingColumn:
+    """One column that grows."""
+
+    __slots__ = ("_offsets", "_valid", "_values")
+
+    def __init__(self, field: Field, capacity: int) -> None:
+        self._offsets: GrowableArray | None = None
+        self._valid: GrowableArray | None = None
+        if field.is_text:
+            self._values = GrowableArray((), np.uint8, max(FIRST_TEXT_BYTES, capacity))
+            self._offsets = GrowableArray((), OFFSETS, capacity + 1)
+            self._offsets.append(np.zeros(1, OFFSETS))
+        else:
+            shape = (field.dim,) if field.is_vector else ()
+            self._values = GrowableArray(shape, DTYPES[field.type], capacity)
+
+    def append(self, column: Column, n_before: int, reserve_rows: int) -> None:
+        """Copy a batch's column to the end."""
+        if column.valid is not None or self._valid is not None:
+            self._append_valid(column, n_before, reserve_rows)
+        if self._offsets is None:
+            self._values.append(column.values, reserve_rows)
+            return
+        assert column.offsets is not None
+        shift = self._values.n - int(column.offsets[0])
+        self._values.append(column.values)
+        self._offsets.append(column.offsets[1:] + shift, reserve_rows + 1)
+
+    def _append_valid(self, column: Column, n_before: int, reserve_rows: int) -> None:
+        if self._valid is None:
+            valid = GrowableArray((), np.bool_, max(FIRST_ROWS, n_before))
+            valid.append(np.ones(n_before, np.bool_))
+            self._valid = valid
+        valid_rows = np.ones(len(column), np.bool_) if column.valid is None else column.valid
+        self._valid.append(valid_rows, reserve_rows)
+
+    def column(self, n: int) -> Column:
+        """The first n rows, not copied."""
+        valid = None if self._valid is None else self._valid.data[:n]
+        if self._offsets is None:
+            return Column(self._values.data[:n], None, valid)
+        offsets = self._offsets.data[: n + 1]
+        return Column(self._values.data[: offsets[n]], offsets, valid)
+
+
+class GrowingColumns:
+    """All columns of a segment in memory, by field id."""
+
+    def __init__(self, schema: Schema, capacity: int = FIRST_ROWS, reserve_rows: int = 0) -> None:
+        self._fields = {f.id: GrowingColumn(f, capacity) for f in schema.fields}
+        self._reserve_rows = reserve_rows
+        self.n = 0
+
+    def append(self, rows: Rows) -> None:
+        """Copy a batch to the end."""
+        for field_id, growing in self._fields.items():
+            growing.append(rows.columns[field_id], self.n, self._reserve_rows)
+        self.n += rows.n
+
+    def column(self, field_id: int, n: int) -> Column:
+        """The first n rows of one column, not copied."""
+        return self._fields[field_id].column(n)
+
+
+class FixedColumns:
+    """The columns of a sealed segment, as they came from a file."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._columns = rows.columns
+        self.n = rows.n
+
+    def column(self, field_id: int, n: int) -> Column:
+        """One column; a sealed segment has just one n."""
+        assert n == self.n, "a sealed segment does not grow"
+        return self._columns[field_id]

@@ -1,0 +1,148 @@
+"""A segment in memory: its columns, which rows are dead since when, its keys, its indexes.
+
+One thread at a time changes it (the one that publishes); readers look at it through a
+SegmentView, which fixes a seq and a number of rows. What a change adds lies beyond what older
+views look at: new rows after their n, deaths with a seq after theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from walvec.segments.deaths import NEVER
+from walvec.segments.growing import FixedColumns, GrowableArray, GrowingColumns
+from walvec.segments.index import VectorIndex
+from walvec.segments.pk_index import HashedPks, PkIndex, SortedPks, pk_values
+from walvec.segments.state import vector_bytes_per_row
+from walvec.wal.rows import Array, Column, Rows
+from walvec.wal.schema import Schema
+
+
+class LoadedSegment:
+    """Rows of one segment, growing or sealed."""
+
+    def __init__(self, segment_id: int, schema: Schema, columns: GrowingColumns | FixedColumns) -> None:
+        self.id = segment_id
+        self.schema = schema
+        self.columns = columns
+        self.deaths = 0
+        self.indexes: dict[int, VectorIndex] = {}
+        self.sealed = False
+        self.pks: PkIndex = HashedPks()
+        self._died = GrowableArray((), np.int64, max(1, columns.n))
+        self._norms = {f.id: GrowableArray((), np.float32, 1) for f in schema.vectors}
+        self._norms_lock = threading.Lock()
+        self._masks: tuple[int, int, Array] | None = None
+        if columns.n:
+            self._took(columns.n, None)
+
+    @classmethod
+    def growing(cls, segment_id: int, schema: Schema, max_bytes: int) -> LoadedSegment:
+        """An empty segment that reserves address space up to its upper limit when it grows."""
+        reserve_rows = max_bytes // max(1, vector_bytes_per_row(schema)) + 1
+        return cls(segment_id, schema, GrowingColumns(schema, reserve_rows=reserve_rows))
+
+    def append(self, rows: Rows, pks: list[Any]) -> int:
+        """Copy a batch to the end; returns the place of its first row."""
+        assert isinstance(self.columns, GrowingColumns), "a sealed segment does not grow"
+        first = self.columns.n
+        self.columns.append(rows)
+        self._took(rows.n, pks)
+        return first
+
+    def _took(self, count: int, pks: list[Any] | None) -> None:
+        """Account for `count` new rows at the end. Without `pks` their keys wait for `seal()`."""
+        n = self.columns.n
+        if count == 1:
+            self._died.append(_NEVER_ONCE)
+        else:
+            self._died.append(np.full(count, NEVER, np.int64))
+        if pks is not None:
+            assert isinstance(self.pks, HashedPks)
+            self.pks.append(pks, n - count)
+
+    def seal(self) -> None:
+        """No row will follow: index the keys for good."""
+        self.sealed = True
+        keys = self.pk_column(self.columns.n)
+        if keys.offsets is None:
+            self.pks = SortedPks(keys.values)
+        else:
+            self.pks = HashedPks()
+            self.pks.append(pk_values(keys), 0)
+
+    def pk_column(self, n: int) -> Column:
+        """The keys of the first n rows."""
+        return self.columns.column(self.schema.primary.id, n)
+
+    def norms(self, field_id: int, n: int) -> Array:
+        """L2 norms of the first n vectors of a field, (n,) float32. Computed when first asked."""
+        norms = self._norms[field_id]
+        if norms.n < n:
+            with self._norms_lock:
+                vectors = self.columns.column(field_id, n).values[norms.n :]
+                norms.append(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
+        return norms.data[:n]
+
+    def kill(self, rows: Array, seq: int) -> None:
+        """These rows are dead from `seq` on, unless they are already."""
+        died = self._died.data
+        rows = rows[died[rows] == NEVER]
+        died[rows] = seq
+        self.deaths += len(rows)
+
+    def kill_one(self, row: int, seq: int) -> None:
+        """As `kill`, of one row."""
+        died = self._died.data
+        if died[row] == NEVER:
+            died[row] = seq
+            self.deaths += 1
+
+    def set_died(self, died: Array) -> None:
+        """The deaths of all rows at once, (n,) int64, of a segment just read."""
+        self._died.data[: len(died)] = died
+        self.deaths = int((died != NEVER).sum())
+        self._masks = None
+
+    def died(self) -> Array:
+        """The seq at which each row died, (n,) int64."""
+        return self._died.data[: self.columns.n]
+
+    def is_alive(self, row: int, seq: int) -> bool:
+        """Whether a row is visible at `seq`."""
+        return bool(self._died.data[row] > seq)
+
+    def alive(self, n: int, deaths: int, seq: int) -> Array | None:
+        """Which of the first n rows are visible at `seq`, (n,) bool; None for all of them.
+
+        `deaths` is the number of deaths at `seq`, which makes the mask easy to remember.
+        """
+        if not deaths:
+            return None
+        masks = self._masks
+        if masks is not None and masks[0] == n and masks[1] == deaths:
+            return masks[2]
+        mask = self._died.data[:n] > seq
+        self._masks = (n, deaths, mask)
+        return mask
+
+    def attach(self, index_id: int, index: VectorIndex) -> None:
+        """Search by this index from the next view on."""
+        self.indexes = {**self.indexes, index_id: index}
+
+    def keep_indexes(self, index_ids: set[int]) -> None:
+        """Let go of the indexes that are not among these."""
+        self.indexes = {i: x for i, x in self.indexes.items() if i in index_ids}
+
+    def memory_bytes(self) -> int:
+        """Bytes of the columns in memory (mapped files included), without indexes."""
+        n = self.columns.n
+        columns = [self.columns.column(f.id, n) for f in self.schema.fields]
+        return Rows(n, dict(enumerate(columns))).nbytes()
+
+
+_NEVER_ONCE = np.full(1, NEVER, np.int64)
+

@@ -1,0 +1,72 @@
+"""Rows as they stand in the log: read back, verified, copied once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import lmdb
+import numpy as np
+
+from walvec.segments.commands import with_auto_ids
+from walvec.segments.growing import GrowingColumns
+from walvec.wal.errors import LogCorruptedException
+from walvec.wal.events import RowsDeleted, RowsInserted
+from walvec.wal.log import Log
+from walvec.wal.rows import Array, Column, Rows, decode_rows, empty_column
+from walvec.wal.schema import Schema
+
+
+def read_rows(log: Log, txn: lmdb.Transaction, seq: int, schema: Schema) -> Rows:
+    """The rows of one entry, as views of the map that end with `txn`.
+
+    Raises LogCorruptedException where the payload does not match its digest.
+    """
+    entry, payload = log.read(txn, seq)
+    log.check_payload(entry.header, payload)
+    event = entry.event
+    assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
+    try:
+        rows = decode_rows(event.n, event.layout, payload)
+    except ValueError as error:
+        raise LogCorruptedException(message=f"log entry {seq}: {error}", seq=seq) from error
+    first_id = event.first_id if isinstance(event, RowsInserted) else None
+    return with_auto_ids(rows, schema, first_id)
+
+
+def read_segment(log: Log, extents: Iterable[tuple[int, int]], schema: Schema) -> GrowingColumns:
+    """All rows of a segment, copied into memory. One short transaction an entry."""
+    extents = list(extents)
+    columns = GrowingColumns(schema, capacity=max(1, sum(n for _, n in extents)))
+    for seq, _ in extents:
+        with log.begin() as txn:
+            columns.append(read_rows(log, txn, seq, schema))
+    return columns
+
+
+def read_pks(log: Log, extents: Iterable[tuple[int, int]], schema: Schema) -> tuple[Column, Array]:
+    """The primary keys of entries, one after the other, and the seq of each, (n,) int64.
+
+    Payload digests are not checked: this is for counting, and touches the keys' pages alone.
+    """
+    pk = schema.primary
+    parts = [empty_column(pk)]
+    seqs = [np.empty(0, np.int64)]
+    for seq, n in extents:
+        with log.begin() as txn:
+            entry, payload = log.read(txn, seq)
+            event = entry.event
+            assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
+            rows = decode_rows(event.n, event.layout, payload)
+            first_id = event.first_id if isinstance(event, RowsInserted) else None
+            column = with_auto_ids(rows, schema, first_id).columns[pk.id]
+            parts.append(copied(column))
+        seqs.append(np.full(n, seq, np.int64))
+    return Column.concatenate(parts), np.concatenate(seqs)
+
+
+def copied(column: Column) -> Column:
+    """A column in memory of its own."""
+    valid = None if column.valid is None else column.valid.copy()
+    offsets = None if column.offsets is None else column.offsets.copy()
+    return Column(column.values.copy(), offsets, valid)
+

@@ -1,0 +1,133 @@
+"""The state: what the log has made true, as plain data. No vectors, no handles, no clocks.
+
+Rows are addressed by (seq, offset): a segment lists the log entries its rows come from. Only
+apply.py changes a state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgpack
+from blake3 import blake3
+
+from walvec.segments.index import IndexSpec
+from walvec.wal.entry import DIGEST_SIZE
+from walvec.wal.rows import DTYPES
+from walvec.wal.schema import Schema
+
+DEFAULT_PARTITION = "_default"
+COLUMNS_FILE = "columns.wvc"
+
+
+class FileRecord(NamedTuple):
+    """A segment file as it must be: valid if and only if length and digest match."""
+
+    length: int
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Segment:
+    """Rows in order: `extents` are (seq of the entry, rows of it). `sealed` is the seal's seq, or 0."""
+
+    id: int
+    partition: int
+    rows: int = 0
+    sealed: int = 0
+    extents: list[tuple[int, int]] = field(default_factory=list)
+    files: dict[str, FileRecord] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "partition": self.partition,
+            "rows": self.rows,
+            "sealed": self.sealed,
+            "extents": self.extents,
+            "files": dict(sorted(self.files.items())),
+        }
+
+
+@dataclass(slots=True)
+class Collection:
+    """A collection. `deletes` are (seq of the entry, primary keys in it); `written` is the seq of
+    the newest change to its rows; `growing` maps a partition's id to its growing segment's."""
+
+    id: int
+    name: str
+    schema: Schema
+    partitions: dict[str, int]
+    properties: dict[str, str]
+    consistency_level: str
+    num_shards: int
+    created_at: int
+    loaded: bool = False
+    next_auto_id: int = 1
+    written: int = 0
+    segments: dict[int, Segment] = field(default_factory=dict)
+    growing: dict[int, int] = field(default_factory=dict)
+    indexes: dict[str, IndexSpec] = field(default_factory=dict)
+    deletes: list[tuple[int, int]] = field(default_factory=list)
+
+    def index_of(self, field_id: int) -> IndexSpec | None:
+        """The field's index, if it has one."""
+        return next((i for i in self.indexes.values() if i.field_id == field_id), None)
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "schema": self.schema.to_data(),
+            "partitions": dict(sorted(self.partitions.items())),
+            "properties": dict(sorted(self.properties.items())),
+            "consistency_level": self.consistency_level,
+            "num_shards": self.num_shards,
+            "created_at": self.created_at,
+            "loaded": self.loaded,
+            "next_auto_id": self.next_auto_id,
+            "written": self.written,
+            "segments": [s.to_data() for _, s in sorted(self.segments.items())],
+            "growing": sorted(self.growing.items()),
+            "indexes": [i.to_data() for _, i in sorted(self.indexes.items())],
+            "deletes": self.deletes,
+        }
+
+
+@dataclass(slots=True)
+class State:
+    """Everything after the entry `seq`. `next_id` is the next id of a collection, partition,
+    segment or index; ids are never used twice."""
+
+    store_id: bytes = b""
+    seq: int = 0
+    timestamp: int = 0
+    next_id: int = 1
+    collections: dict[int, Collection] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "store_id": self.store_id,
+            "seq": self.seq,
+            "timestamp": self.timestamp,
+            "next_id": self.next_id,
+            "collections": [c.to_data() for _, c in sorted(self.collections.items())],
+            "names": dict(sorted(self.names.items())),
+        }
+
+
+def digest(state: State) -> bytes:
+    """16 bytes that are equal for equal states: BLAKE3 of the msgpack of `to_data()`."""
+    return blake3(msgpack.packb(state.to_data())).digest(DIGEST_SIZE)
+
+
+def vector_bytes_per_row(schema: Schema) -> int:
+    """Bytes of one row's vectors: what the upper limit of a growing segment counts."""
+    return sum(f.dim * DTYPES[f.type].itemsize for f in schema.vectors)
+
+
+def index_file(index: IndexSpec) -> str:
+    """The name of an index's file in a segment's folder."""
+    return f"index-{index.id:x}.bin"

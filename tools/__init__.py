@@ -1,0 +1,1 @@
+"""Looking and breaking: the command line, the demo, the benchmark."""

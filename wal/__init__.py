@@ -1,0 +1,1 @@
+"""What happened: the log, its entries, its events, and the errors of every layer."""

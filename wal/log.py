@@ -1,0 +1,327 @@
+"""The log: events in order, in one LMDB environment, never changed and never deleted.
+
+    STORE/log/data.mdb   databases `entries` (seq -> entry, see entry.py)
+    STORE/log/lock.mdb   LMDB's reader table
+
+The rules that make it durable, each for a failure that was reproduced:
+
+- Created in `log.tmp`, synced, closed, files and folder fsynced, renamed, parent fsynced: LMDB's
+  first write is not atomic, and LMDB never syncs a folder.
+- sync=True always. metasync=False ("last-transaction") may lose the last transaction to a
+  power cut, never integrity. sync=False and writemap do not exist here.
+- The file's size is checked before it is mapped: a file that was cut is SIGBUS.
+- A map of 64 GiB from the start (less under RLIMIT_AS); grown when full, adopted when another
+  process grew it.
+- Before a commit the inodes of both files are compared with the opened ones: with a replaced
+  lock.mdb LMDB admits a second writer, which loses acknowledged rows.
+- lock.mdb is never opened by us: closing it would drop LMDB's fcntl locks in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lmdb
+
+from walvec.wal import failpoints
+from walvec.wal.entry import (
+    GENESIS,
+    Header,
+    Payload,
+    check_payload,
+    decode_header,
+    encode_entry,
+    payload_view,
+)
+from walvec.wal.errors import (
+    FormatException,
+    LogCorruptedException,
+    MilvusException,
+    StoreBrokenException,
+    StoreUnusableException,
+)
+from walvec.wal.events import Event, decode_body, encode_body
+from walvec.wal.medium import check_data_file, sync_file
+
+MAP_SIZE_BYTES = 64 << 30
+MIN_MAP_SIZE_BYTES = 64 << 20
+MAX_READERS = 1024
+DURABILITIES = ("full", "last-transaction")
+SCAN_CHUNK = 4096
+KEY = struct.Struct(">Q")
+
+
+class Position(NamedTuple):
+    """A place in the log: what the next entry is chained to."""
+
+    seq: int = 0
+    chain: bytes = GENESIS
+    timestamp: int = 0
+
+
+class Entry(NamedTuple):
+    """One event as read from the log."""
+
+    header: Header
+    event: Event
+
+
+class Log:
+    """A handle on the log of one store. Reads from any thread, write transactions from one."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False, durability: str = "full") -> None:
+        """Open the log in `folder`. Raises StoreUnusableException where it cannot be."""
+        self.folder = folder
+        self.read_only = read_only
+        self.durability = durability
+        self._pid = os.getpid()
+        check_data_file(folder / "data.mdb")
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self.env = lmdb.open(
+                str(self.folder),
+                map_size=_map_size(self.folder / "data.mdb"),
+                max_dbs=4,
+                max_readers=MAX_READERS,
+                readonly=self.read_only,
+                create=False,
+                metasync=self.durability == "full",
+                mode=0o600,
+                # On a read-only medium nobody can write, and lock.mdb cannot be opened.
+                lock=not (self.read_only and not os.access(self.folder, os.W_OK)),
+            )
+            self._entries = self.env.open_db(b"entries", create=False)
+            self.env.reader_check()
+        except (lmdb.Error, MemoryError) as error:
+            raise StoreUnusableException(
+                message=f"cannot open the log in {self.folder}: {error}{_hint(error)}"
+            ) from error
+        self._inodes = self._inodes_now()
+
+    @classmethod
+    def create(cls, folder: Path, store_created: Event, timestamp: int) -> None:
+        """Make a log whose first entry is `store_created`; whole after any crash, or not there."""
+        temporary = folder.with_name(folder.name + ".tmp")
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        temporary.mkdir(mode=0o700)
+        env = lmdb.open(str(temporary), map_size=MIN_MAP_SIZE_BYTES, max_dbs=4, mode=0o600)
+        # LMDB gives a folder that it opens the mode of its files.
+        temporary.chmod(0o700)
+        entries = env.open_db(b"entries")
+        value, _ = encode_entry(
+            previous_chain=GENESIS,
+            kind=store_created.TAG,
+            version=store_created.VERSION,
+            more_follows=False,
+            seq=1,
+            timestamp=timestamp,
+            collection=0,
+            request=bytes(16),
+            body=encode_body(store_created),
+            payload=None,
+        )
+        with env.begin(write=True) as txn:
+            txn.put(KEY.pack(1), value, db=entries)
+        env.sync(True)
+        env.close()
+        sync_file(temporary / "data.mdb")
+        sync_file(temporary)
+        failpoints.hit("create.before-rename")
+        temporary.rename(folder)
+        failpoints.hit("create.after-rename")
+        sync_file(folder.parent)
+
+    def close(self) -> None:
+        """Release the mapping and the file handles."""
+        self.check_process()
+        self.env.close()
+
+    def reopen(self) -> None:
+        """Drop the environment, which may be unusable after an I/O error, and open it anew."""
+        self.check_process()
+        self.env.close()
+        check_data_file(self.folder / "data.mdb")
+        self._open()
+
+    def last_txnid(self) -> int:
+        """LMDB's id of the last committed transaction: has anybody committed? About 0.6 us."""
+        self.check_process()
+        txnid: int = self.env.info()["last_txnid"]
+        return txnid
+
+    def begin(self, write: bool = False) -> lmdb.Transaction:
+        """A transaction. Raises StoreBrokenException in a forked child or if files were replaced."""
+        self.check_process()
+        try:
+            return self.env.begin(write=write, buffers=True)
+        except lmdb.MapResizedError:
+            self.env.set_mapsize(0)
+            return self.env.begin(write=write, buffers=True)
+
+    def grow(self) -> None:
+        """Double the map. No transaction of this process may be open."""
+        self.env.set_mapsize(self.env.info()["map_size"] * 2)
+
+    def append(
+        self,
+        txn: lmdb.Transaction,
+        after: Position,
+        event: Event,
+        payload: Payload | None,
+        *,
+        timestamp: int,
+        request: bytes,
+        more_follows: bool,
+    ) -> Position:
+        """Put one event after `after` and return its position. Durable when `txn` commits."""
+        seq = after.seq + 1
+        value, chain = encode_entry(
+            previous_chain=after.chain,
+            kind=event.TAG,
+            version=event.VERSION,
+            more_follows=more_follows,
+            seq=seq,
+            timestamp=timestamp,
+            collection=event.collection,
+            request=request,
+            body=encode_body(event),
+            payload=payload,
+        )
+        if not txn.put(KEY.pack(seq), value, db=self._entries, append=True):
+            raise StoreBrokenException(message=f"log entry {seq} exists already: open the store again")
+        return Position(seq, chain, timestamp)
+
+    def last_seq(self, txn: lmdb.Transaction) -> int:
+        """The seq of the newest entry, 0 for none."""
+        with txn.cursor(db=self._entries) as cursor:
+            return KEY.unpack(cursor.key())[0] if cursor.last() else 0
+
+    def scan(self, after: Position, txn: lmdb.Transaction | None = None) -> Iterator[Entry]:
+        """The entries after a position, each checked but for its payload.
+
+        Without `txn` short read transactions are used, so that a slow reader pins no pages.
+        Raises LogCorruptedException at the first damaged entry.
+        """
+        while True:
+            if txn is not None:
+                chunk, damage = self._read(txn, after, None)
+            else:
+                with self.begin() as own:
+                    chunk, damage = self._read(own, after, SCAN_CHUNK)
+            yield from chunk
+            if damage is not None:
+                raise damage
+            if txn is not None or len(chunk) < SCAN_CHUNK:
+                return
+            header = chunk[-1].header
+            after = Position(header.seq, header.chain, header.timestamp)
+
+    def _read(
+        self, txn: lmdb.Transaction, after: Position, limit: int | None
+    ) -> tuple[list[Entry], MilvusException | None]:
+        """The entries after a position up to the first damaged one, and what is wrong with it."""
+        seq, chain, timestamp = after
+        entries: list[Entry] = []
+        with txn.cursor(db=self._entries) as cursor:
+            if not cursor.set_range(KEY.pack(seq + 1)):
+                return entries, None
+            for key, value in cursor:
+                seq += 1
+                try:
+                    header, event = _decode(seq, key, value, chain, timestamp)
+                except (LogCorruptedException, FormatException) as error:
+                    return entries, error
+                chain, timestamp = header.chain, header.timestamp
+                entries.append(Entry(header, event))
+                if len(entries) == limit:
+                    break
+        return entries, None
+
+    def read(self, txn: lmdb.Transaction, seq: int) -> tuple[Entry, memoryview]:
+        """One entry and its unverified payload, a view that ends with `txn`."""
+        value = txn.get(KEY.pack(seq), db=self._entries)
+        if value is None:
+            raise LogCorruptedException(message=f"log entry {seq} is missing", seq=seq)
+        header, body = decode_header(seq, value, None)
+        event = decode_body(header.kind, header.version, header.collection, body)
+        return Entry(header, event), payload_view(header, value)
+
+    def check_payload(self, header: Header, payload: Any) -> None:
+        """Raise LogCorruptedException unless the payload matches its digest."""
+        check_payload(header, payload)
+
+    def refuse_replaced_files(self) -> None:
+        """Raise StoreBrokenException unless both LMDB files are still the ones opened."""
+        if self._inodes_now() != self._inodes:
+            raise StoreBrokenException(
+                message=f"{self.folder} was deleted or replaced while it was open; nothing was "
+                "written: close this store and open it again"
+            )
+
+    def _inodes_now(self) -> list[tuple[int, int] | None]:
+        inodes: list[tuple[int, int] | None] = []
+        for name in ("data.mdb", "lock.mdb"):
+            try:
+                stat = os.stat(self.folder / name)
+                inodes.append((stat.st_dev, stat.st_ino))
+            except FileNotFoundError:
+                inodes.append(None)
+        return inodes
+
+    def check_process(self) -> None:
+        """Raise StoreBrokenException in a child that was forked with this log open."""
+        if os.getpid() != self._pid:
+            raise StoreBrokenException(
+                message=f"the store {self.folder.parent} was opened by process {self._pid}, which "
+                "forked this one; LMDB cannot be shared over a fork: open the store in the child"
+            )
+
+
+def _decode(
+    seq: int, key: Any, value: Any, chain: bytes, timestamp: int
+) -> tuple[Header, Event]:
+    if len(key) != KEY.size or (found := KEY.unpack(key)[0]) != seq:
+        found = KEY.unpack(key)[0] if len(key) == KEY.size else bytes(key)
+        raise LogCorruptedException(
+            message=f"log entry {seq} is missing, the next key is {found}: restore from a copy",
+            seq=seq,
+        )
+    header, body = decode_header(seq, value, chain)
+    if header.timestamp < timestamp:
+        raise LogCorruptedException(
+            message=f"log entry {seq}, offset 24: timestamp {header.timestamp} is before that of "
+            f"the entry before it, {timestamp}",
+            seq=seq,
+        )
+    return header, decode_body(header.kind, header.version, header.collection, body)
+
+
+def _map_size(data: Path) -> int:
+    """64 GiB, or a quarter of what RLIMIT_AS leaves; never below the file."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    size = MAP_SIZE_BYTES
+    if limit != resource.RLIM_INFINITY:
+        size = max(MIN_MAP_SIZE_BYTES, min(size, limit // 4)) // 4096 * 4096
+    while size < 2 * data.stat().st_size:
+        size *= 2
+    return size
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, lmdb.LockError):
+        return (
+            "; if another container uses this store, both may have the same pid: share the pid "
+            "namespace"
+        )
+    if isinstance(error, MemoryError):
+        return "; the address space is too small for the map: raise RLIMIT_AS"
+    return ""

@@ -1,0 +1,106 @@
+"""The file system under a store: what kind it is, whether a file is whole, making names durable."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from pathlib import Path
+
+from walvec.wal.errors import StoreUnusableException
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "coda", "glusterfs"),
+        *("lustre", "gpfs", "beegfs", "ocfs2", "gfs2", "davfs"),
+    }
+)
+
+# The two meta pages of LMDB 0.9 (format 1, 64 bit), from lib/mdb.c: a page header of 16 bytes,
+# then MDB_meta: magic, version, address, map size, two MDB_db of 48 bytes (the first begins
+# with the page size), last page number, transaction id.
+_META = struct.Struct("<IIQQI44s48sQQ")
+_META_OFFSET = 16
+_META_MAGIC = 0xBEEFC0DE
+
+
+def refuse_network_file_system(folder: Path) -> None:
+    """Raise StoreUnusableException if `folder` lies on a network file system.
+
+    LMDB must not be used on one, not even by processes of one host. Where the kind of file
+    system cannot be told (no /proc/self/mountinfo), nothing is refused.
+    """
+    kind = file_system_of(folder)
+    if kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse."):
+        raise StoreUnusableException(
+            message=f"{folder} is on a {kind} file system; LMDB is not safe on network file "
+            "systems: use a local folder, or pass allow_network_fs=True if you know better"
+        )
+
+
+def file_system_of(folder: Path) -> str:
+    """The kind of file system ("ext4", "nfs4") that holds `folder`; "" where unknown."""
+    mounts = Path("/proc/self/mountinfo")
+    if sys.platform != "linux" or not mounts.exists():
+        return ""
+    place = folder.resolve()
+    best, kind = -1, ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        fields, _, rest = line.partition(" - ")
+        point = Path(fields.split(" ")[4].replace("\\040", " "))
+        # ">=": of two mounts on one point, the later line is the one on top.
+        if place.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), rest.split(" ", 1)[0]
+    return kind
+
+
+def check_data_file(path: Path) -> None:
+    """Raise StoreUnusableException unless the LMDB file is as long as its newest meta page says.
+
+    A shorter file would be a SIGBUS at the first access to a missing page, which Python
+    cannot catch.
+    """
+    with path.open("rb") as file:
+        head = file.read(1 << 17)
+        size = os.fstat(file.fileno()).st_size
+    first = _meta(head, 0)
+    page_size = first[0] if first else 4096
+    metas = [m for m in (first, _meta(head, page_size)) if m]
+    if not metas:
+        raise StoreUnusableException(
+            message=f"{path} is not an LMDB file of format 1: restore the log from a copy"
+        )
+    page_size, last_page, _ = max(metas, key=lambda m: m[2])
+    wanted = (last_page + 1) * page_size
+    if size < wanted:
+        raise StoreUnusableException(
+            message=f"{path} is cut off: it has {size} bytes of {wanted}: "
+            "restore the log from a copy"
+        )
+
+
+def _meta(head: bytes, offset: int) -> tuple[int, int, int] | None:
+    """(page size, last page number, transaction id) of the meta page at `offset`."""
+    if len(head) < offset + _META_OFFSET + _META.size:
+        return None
+    magic, version, _, _, page_size, _, _, last_page, txnid = _META.unpack_from(
+        head, offset + _META_OFFSET
+    )
+    if magic != _META_MAGIC or version != 1 or page_size not in (1 << s for s in range(9, 17)):
+        return None
+    return page_size, last_page, txnid
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that an ordinary user may still write to the file system of `folder`."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize

@@ -1,0 +1,78 @@
+"""The writer lock: a flock on `writer.lock` that names its holder and gives waits a timeout.
+
+LMDB's own lock waits for ever and names nobody, so this one is taken first. The kernel drops
+it when its holder dies. A writing handle keeps it from open to close.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from walvec.wal.errors import LockTimeoutException
+
+MAX_HOLDER_BYTES = 4096
+
+
+class WriterLock:
+    """An exclusive lock on a file. Use from one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, timeout_s: float) -> None:
+        """Take the lock, waiting at most `timeout_s` seconds.
+
+        Raises LockTimeoutException naming the holder's pid, host and how long it has had it.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            self._wait(descriptor, time.monotonic() + timeout_s, timeout_s)
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def _wait(self, descriptor: int, deadline: float, timeout_s: float) -> None:
+        pause = 0.0005
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise LockTimeoutException(message=self._refusal(timeout_s)) from None
+                time.sleep(min(pause, left))
+                pause = min(pause * 2, 0.05)
+
+    def _refusal(self, timeout_s: float) -> str:
+        who = "another process"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            holder = json.loads(self.path.read_bytes()[:MAX_HOLDER_BYTES])
+            age = time.time() - float(holder["since"])
+            who = f"process {holder['pid']} on {holder['host']}, for {age:.1f} s"
+        return (
+            f"the store {self.path.parent} is open for writing in {who}; waited {timeout_s:g} s: "
+            "close it there, or open it here with read_only=True"
+        )
+
+    def release(self) -> None:
+        """Give the lock back. Does nothing if it is not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def inode(self) -> int | None:
+        """The inode of the held file, None if the lock is not held."""
+        return None if self._descriptor is None else os.fstat(self._descriptor).st_ino
