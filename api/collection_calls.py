@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from walvec.params import IndexParams
+from walvec.properties import check_properties, check_property_name
+from walvec.quick_schema import quick_schema
 from walvec.results import LoadState
 from walvec.schema import CollectionSchema, check_name, field_descriptions, to_schema
 from walvec.segments import commands
@@ -18,17 +20,6 @@ from walvec.wal.errors import (
 )
 from walvec.wal.schema import DataType, Schema
 from walvec.wishes import implicit_wish, wishes_of
-
-PROPERTIES = ("mmap.enabled", "segment.max_bytes")
-ID_TYPES = {
-    "int": DataType.INT64,
-    "integer": DataType.INT64,
-    DataType.INT64: DataType.INT64,
-    "str": DataType.VARCHAR,
-    "string": DataType.VARCHAR,
-    DataType.VARCHAR: DataType.VARCHAR,
-}
-"""The spellings of `id_type` that pymilvus accepts."""
 
 
 class CollectionCalls(Session):
@@ -63,15 +54,16 @@ class CollectionCalls(Session):
         check_options("create_collection", kwargs, *known)
         check_name("collection", collection_name)
         if schema is None:
-            schema = _quick_schema(
+            schema = quick_schema(
                 dimension, primary_field_name, id_type, vector_field_name, auto_id, kwargs
             )
             if index_params is None:
                 index_params = IndexParams()
                 index_params.add_index(vector_field_name, "AUTOINDEX", metric_type=metric_type)
         elif not isinstance(schema, CollectionSchema):
-            raise ParamError(message=f"schema is a {type(schema).__name__}, not a CollectionSchema")
-        self._create(collection_name, to_schema(schema, collection_name), index_params, kwargs, timeout)
+            raise ParamError(message=f"schema {schema!r} is no CollectionSchema")
+        plain = to_schema(schema, collection_name)
+        self._create(collection_name, plain, index_params, kwargs, timeout)
 
     def _create(
         self,
@@ -102,7 +94,9 @@ class CollectionCalls(Session):
             if self.info(name).schema != schema:
                 raise
 
-    def has_collection(self, collection_name: str, timeout: float | None = None, **kwargs: Any) -> bool:
+    def has_collection(
+        self, collection_name: str, timeout: float | None = None, **kwargs: Any
+    ) -> bool:
         """Whether a collection has this name."""
         check_options("has_collection", kwargs)
         self._time(timeout)
@@ -187,7 +181,8 @@ class CollectionCalls(Session):
         """Take properties back to their defaults."""
         check_options("drop_collection_properties", kwargs)
         info = self.info(collection_name)
-        check_properties(collection_name, dict.fromkeys(property_keys, "1"))
+        for key in property_keys:
+            check_property_name(collection_name, key)
         command = commands.alter_collection(info.id, info.name, {}, tuple(property_keys))
         self._execute(command, timeout)
 
@@ -236,7 +231,9 @@ class CollectionCalls(Session):
         self._execute(commands.load(info.id, info.name), timeout)
         self._store.view(self.info(collection_name))
 
-    def refresh_load(self, collection_name: str, timeout: float | None = None, **kwargs: Any) -> None:
+    def refresh_load(
+        self, collection_name: str, timeout: float | None = None, **kwargs: Any
+    ) -> None:
         """Load what came since the load. Here that is always loaded already, so this only checks.
 
         Raises CollectionNotLoadedException.
@@ -270,55 +267,3 @@ class CollectionCalls(Session):
             return {"state": LoadState.NotExist}
         check_partitions(info, partition_name)
         return {"state": LoadState.Loaded if info.loaded else LoadState.NotLoad}
-
-
-def _quick_schema(
-    dimension: int | None,
-    primary_field_name: str,
-    id_type: str | DataType,
-    vector_field_name: str,
-    auto_id: bool,
-    options: dict[str, Any],
-) -> CollectionSchema:
-    """Primary key, vector, dynamic field."""
-    if dimension is None:
-        raise ParamError(message="create_collection() needs a dimension or a schema")
-    if id_type not in ID_TYPES:
-        raise ParamError(message=f"id_type {id_type!r} is not one of int, string")
-    schema = CollectionSchema(
-        [],
-        auto_id=auto_id,
-        enable_dynamic_field=options.get("enable_dynamic_field", True),
-        description=options.get("description", ""),
-    )
-    length = {"max_length": options.get("max_length", 65_535)}
-    kind = ID_TYPES[id_type]
-    schema.add_field(
-        primary_field_name,
-        kind,
-        is_primary=True,
-        auto_id=auto_id,
-        **(length if kind is DataType.VARCHAR else {}),
-    )
-    schema.add_field(vector_field_name, DataType.FLOAT_VECTOR, dim=dimension)
-    return schema
-
-
-def check_properties(collection: str, properties: dict[str, Any]) -> dict[str, str]:
-    """Properties as texts. Raises ParamError for an unknown name or an impossible value."""
-    texts = {}
-    for key, value in properties.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        allowed = {"mmap.enabled": "true or false", "segment.max_bytes": "a positive integer"}
-        if key not in allowed:
-            raise ParamError(
-                message=f"property {key} of {collection} is not one of {', '.join(PROPERTIES)}"
-            )
-        boolean = key == "mmap.enabled" and text.lower() in ("true", "false")
-        number = key == "segment.max_bytes" and text.isdecimal() and int(text) > 0
-        if not (boolean or number):
-            raise ParamError(
-                message=f"property {key} of {collection} is {value!r}, not {allowed[key]}"
-            )
-        texts[key] = text.lower()
-    return texts

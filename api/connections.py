@@ -14,6 +14,7 @@ from walvec.wal.errors import ConnectionNotExistException, ParamError
 
 DEFAULT_ALIAS = "default"
 
+
 class Connections:
     """Connections by alias. Without any, `default` opens the default store when first used."""
 
@@ -91,7 +92,9 @@ connections = Connections()
 class Utility:
     """pymilvus' `utility`: collections by name, on a connection."""
 
-    def has_collection(self, collection_name: str, using: str = DEFAULT_ALIAS, **kwargs: Any) -> bool:
+    def has_collection(
+        self, collection_name: str, using: str = DEFAULT_ALIAS, **kwargs: Any
+    ) -> bool:
         """Whether a collection has this name."""
         return connections.client(using).has_collection(collection_name, **kwargs)
 
@@ -99,7 +102,9 @@ class Utility:
         """The names of all collections."""
         return connections.client(using).list_collections(**kwargs)
 
-    def drop_collection(self, collection_name: str, using: str = DEFAULT_ALIAS, **kwargs: Any) -> None:
+    def drop_collection(
+        self, collection_name: str, using: str = DEFAULT_ALIAS, **kwargs: Any
+    ) -> None:
         """Drop a collection. Nothing if there is none of this name."""
         connections.client(using).drop_collection(collection_name, **kwargs)
 
@@ -109,7 +114,9 @@ class Utility:
         """Give a collection another name."""
         connections.client(using).rename_collection(old_collection_name, new_collection_name)
 
-    def load_state(self, collection_name: str, using: str = DEFAULT_ALIAS, **kwargs: Any) -> LoadState:
+    def load_state(
+        self, collection_name: str, using: str = DEFAULT_ALIAS, **kwargs: Any
+    ) -> LoadState:
         """NotExist, NotLoad or Loaded."""
         return connections.client(using).get_load_state(collection_name, **kwargs)["state"]
 

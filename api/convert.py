@@ -194,7 +194,7 @@ def _missing(
 
 
 def _empty_objects(n: int) -> Column:
-    return Column(np.tile(EMPTY_OBJECT, n), np.arange(0, 2 * n + 1, 2, OFFSETS))
+    return Column(np.tile(EMPTY_OBJECT, n), np.arange(0, 2 * n + 1, 2).astype(OFFSETS))
 
 
 _converters: dict[tuple[int, bool], Converter] = {}
@@ -250,13 +250,16 @@ def query_vectors(data: Any, field: Field, collection_name: str) -> Vectors:
     Takes a list of vectors, a 2-D array, or one vector. Raises ParamError.
     """
     dim = field.dim
-    if type(data) is list and len(data) == 1 and type(data[0]) is np.ndarray:
-        data = data[0]
+    if type(data) is list and len(data) == 1:
+        only = data[0]
+        if type(only) is np.ndarray and only.ndim == 1:
+            data = only
     if type(data) is np.ndarray and data.dtype == FLOAT32 and data.flags.c_contiguous:
         if data.ndim == 1:
             data = data[np.newaxis]
         if data.ndim == 2 and data.shape[1] == dim and len(data) and all_finite(data):
-            return data
+            found: Vectors = data
+            return found
 
     def refuse(row: int, wanted: str, value: Any) -> Exception:
         return ParamError(
@@ -264,13 +267,13 @@ def query_vectors(data: Any, field: Field, collection_name: str) -> Vectors:
             f"expected {wanted}, got {shown(value)}"
         )
 
-    if isinstance(data, np.ndarray):
-        vectors = data[np.newaxis] if data.ndim == 1 and data.dtype.kind != "O" else data
+    if isinstance(data, np.ndarray) and data.ndim:
+        vectors: Any = data[np.newaxis] if data.ndim == 1 and data.dtype.kind != "O" else data
     elif isinstance(data, list | tuple):
         vectors = [data] if data and isinstance(data[0], int | float | np.number) else data
     else:
         raise refuse(0, "a list of vectors", data)
-    if not len(vectors) or np.ndim(vectors) == 0:
+    if not len(vectors):
         raise refuse(0, "at least one vector", data)
     return stacked(vectors, dim, refuse)
 

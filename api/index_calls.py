@@ -23,7 +23,7 @@ class IndexCalls(Session):
     @staticmethod
     def create_schema(**kwargs: Any) -> CollectionSchema:
         """An empty schema. kwargs: auto_id, enable_dynamic_field, description, ..."""
-        return CollectionSchema([], **kwargs)
+        return CollectionSchema([], check_fields=False, **kwargs)
 
     @staticmethod
     def create_field_schema(
@@ -39,7 +39,7 @@ class IndexCalls(Session):
         if field_name:
             params.add_index(field_name, **kwargs)
         elif kwargs:
-            raise ParamError(message=f"prepare_index_params() got {sorted(kwargs)} and no field_name")
+            raise ParamError(message=f"prepare_index_params() got {sorted(kwargs)}, no field")
         return params
 
     def create_index(

@@ -83,7 +83,8 @@ class Collection:
         return connections.client(self._using)
 
     def __repr__(self) -> str:
-        return f"<Collection>:\n<name>: {self.name}\n<description>: {self.description}\n<schema>: {self.schema}"
+        lines = (f"<name>: {self.name}", f"<description>: {self.description}")
+        return "\n".join(("<Collection>:", *lines, f"<schema>: {self.schema}"))
 
     @property
     def name(self) -> str:
@@ -103,7 +104,8 @@ class Collection:
     @property
     def primary_field(self) -> FieldSchema:
         """The primary key's field."""
-        primary: FieldSchema = self.schema.primary_field
+        primary = self.schema.primary_field
+        assert primary is not None, "a stored schema has a primary key"
         return primary
 
     @property
@@ -151,7 +153,11 @@ class Collection:
         return self._client.describe_collection(self._name, timeout)
 
     def insert(
-        self, data: Any, partition_name: str | None = None, timeout: float | None = None, **kwargs: Any
+        self,
+        data: Any,
+        partition_name: str | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
     ) -> MutationResult:
         """Append rows: a dict, a list of dicts, columns in the order of the fields, or a pandas
         DataFrame. Durable and searchable on return."""
@@ -159,7 +165,11 @@ class Collection:
         return self._write(data, partition_name, timeout, upsert=False)
 
     def upsert(
-        self, data: Any, partition_name: str | None = None, timeout: float | None = None, **kwargs: Any
+        self,
+        data: Any,
+        partition_name: str | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
     ) -> MutationResult:
         """As insert, of rows that may be present; a key may stand once."""
         check_options("upsert", kwargs)
@@ -183,7 +193,11 @@ class Collection:
         )
 
     def delete(
-        self, expr: str, partition_name: str | None = None, timeout: float | None = None, **kwargs: Any
+        self,
+        expr: str,
+        partition_name: str | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
     ) -> MutationResult:
         """Delete the rows that match an expression."""
         result = self._client.delete(

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from walvec.convert import python_rows, query_vectors
+from walvec.convert import query_vectors
 from walvec.filter import Filter
-from walvec.results import ExtraList, Hit, Hits, SearchResult
+from walvec.python_rows import python_rows
+from walvec.results import ExtraList, Hits, SearchResult
 from walvec.segments.catalog import CollectionInfo
+from walvec.segments.commands import IMPLICIT_INDEX
 from walvec.segments.index import search_params as check_search_params
 from walvec.segments.pk_index import pk_values
 from walvec.segments.search import Found, Plan, live_rows, search
@@ -46,7 +48,11 @@ class Reader:
         return self._entities(places, output_fields)
 
     def matching(
-        self, compiled: Filter | None, output_fields: Sequence[str] | None, limit: int | None, offset: int
+        self,
+        compiled: Filter | None,
+        output_fields: Sequence[str] | None,
+        limit: int | None,
+        offset: int,
     ) -> ExtraList:
         """Rows that match, in the order of their insertion."""
         pks = compiled.pks(self.info.schema) if compiled is not None else None
@@ -119,7 +125,9 @@ class Reader:
             )
         return vectors[0]
 
-    def _target(self, field: Field, params: dict[str, Any] | None) -> tuple[str, Any, dict[str, Any]]:
+    def _target(
+        self, field: Field, params: dict[str, Any] | None
+    ) -> tuple[str, Any, dict[str, Any]]:
         """Metric, index and its search parameters. A field that nobody has indexed is searched
         by any metric: by its implicit index if that has the same, else exactly."""
         index = self.info.index_of(field.id)
@@ -127,7 +135,7 @@ class Reader:
         if params is None:
             return index.metric_type, index, check_search_params(index, {})
         wanted = str(params.get("metric_type") or index.metric_type).upper()
-        if index.name.startswith("_default_") and wanted != index.metric_type:
+        if index.name.startswith(IMPLICIT_INDEX) and wanted != index.metric_type:
             if wanted not in ("L2", "IP", "COSINE"):
                 raise ParamError(message=f"metric_type {wanted} is not one of L2, IP, COSINE")
             return wanted, None, {}
@@ -135,19 +143,10 @@ class Reader:
 
     def _hits(self, found: list[Found], output: Output | None) -> Hits:
         primary = self.info.schema.primary
-        name = primary.name
-        entities: list[dict[str, Any]]
-        pks = _pks_at([(s, r) for _, s, r in found], primary)
-        if output is None:
-            entities = [{} for _ in found]
-        else:
-            entities = self._rows([(s, r) for _, s, r in found], output)
-        return Hits(
-            [
-                Hit({name: pk, "distance": hit[0], "entity": entity}, pk_name=name)
-                for pk, hit, entity in zip(pks, found, entities, strict=True)
-            ]
-        )
+        places = [(segment, row) for _, segment, row in found]
+        entities = None if output is None else self._rows(places, output)
+        scores = [score for score, _, _ in found]
+        return Hits(_pks_at(places, primary), scores, primary.name, entities)
 
     def _entities(self, places: list[Place], output_fields: Sequence[str] | None) -> ExtraList:
         output = self._output(output_fields or ["*"], with_pk=True)
@@ -164,7 +163,7 @@ class Reader:
         if "*" in names:
             return Output(list(schema.fields), None)
         wanted = {schema.primary.name} if with_pk else set()
-        keys: list[str] | None = []
+        keys: list[str] = []
         for name in names:
             if name in schema.by_name:
                 wanted.add(name)
@@ -176,7 +175,7 @@ class Reader:
                     message=f"collection {self.info.name} has no field {name} to put out"
                 )
         if schema.dynamic is not None and schema.dynamic.name in names:
-            keys = None
+            return Output([f for f in schema.fields if f.name in wanted], None)
         return Output([f for f in schema.fields if f.name in wanted], keys)
 
     def _rows(self, places: list[Place], output: Output) -> list[dict[str, Any]]:
@@ -184,13 +183,9 @@ class Reader:
         rows: list[dict[str, Any]] = [{}] * len(places)
         for segment, numbers, positions in _by_segment(places):
             columns = {f.id: segment.column(f.id).take(positions) for f in output.fields}
-            for number, row in zip(
-                numbers, python_rows(columns, output.fields, len(numbers)), strict=True
-            ):
+            found = python_rows(columns, output.fields, len(numbers), output.keys)
+            for number, row in zip(numbers, found, strict=True):
                 rows[number] = row
-        if output.keys is not None and any(f.is_dynamic for f in output.fields):
-            names = {f.name for f in output.fields} | set(output.keys)
-            rows = [{k: v for k, v in row.items() if k in names} for row in rows]
         return rows
 
 

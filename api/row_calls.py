@@ -12,6 +12,7 @@ from walvec.filter import compile_filter
 from walvec.reading import Reader
 from walvec.results import ExtraList, SearchResult
 from walvec.segments import commands
+from walvec.segments.batch import batch_of
 from walvec.segments.catalog import CollectionInfo
 from walvec.session import Session, check_options, check_partitions
 from walvec.wal.errors import ParamError
@@ -60,7 +61,8 @@ class RowCalls(Session):
     ) -> dict[str, Any]:
         info = self.info(name)
         check_partitions(info, partition)
-        return self.write_rows(info, rows_of(data, info.schema, name, upsert=upsert), timeout, upsert=upsert)
+        rows = rows_of(data, info.schema, name, upsert=upsert)
+        return self.write_rows(info, rows, timeout, upsert=upsert)
 
     def write_rows(
         self, info: CollectionInfo, rows: Rows, timeout: float | None, *, upsert: bool
@@ -69,7 +71,7 @@ class RowCalls(Session):
         count = "upsert_count" if upsert else "insert_count"
         if not rows.n:
             return {count: 0, "ids": []}
-        batch = commands.batch_of(rows)
+        batch = batch_of(rows)
         limit = self._store.settings.segment_max_bytes
         command = commands.insert(info.id, info.name, batch, limit, upsert=upsert)
         first_id, seq, _ = self._execute(command, timeout)

@@ -55,10 +55,10 @@ class Session:
         Raises StoreUnusableException, LockTimeoutException, ParamError.
         """
         if db_name not in ("", "default"):
-            raise NotSupportedException(message=f"db_name {db_name!r}: there is one database, default")
+            raise NotSupportedException(message=f"db_name {db_name!r}: there is one, default")
         _check_number("lock_timeout", lock_timeout)
         if not isinstance(segment_max_bytes, int) or segment_max_bytes < 1:
-            raise ParamError(message=f"segment_max_bytes {segment_max_bytes!r} is not a positive int")
+            raise ParamError(message=f"segment_max_bytes {segment_max_bytes!r} is no positive int")
         self._timeout = check_timeout(timeout)
         settings = Settings(segment_max_bytes, durability, lock_timeout, allow_network_fs)
         uri = stores.default_uri() if uri is None else uri

@@ -26,7 +26,9 @@ def all_finite(array: npt.NDArray[Any]) -> bool:
     """Whether no component is NaN or infinite."""
     flat = array.reshape(-1)
     # One pass of BLAS, no temporary. A sum that overflows is looked at again.
-    return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.dot(flat, flat)
+    return math.isfinite(total) or bool(np.isfinite(flat).all())
 
 
 def stacked(values: Any, dim: int, refuse: Refuse) -> Vectors:
@@ -99,7 +101,7 @@ def _checked(array: npt.NDArray[Any], dim: int, refuse: Refuse, values: Any) -> 
     if not all_finite(array):
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         place = int(np.flatnonzero(~np.isfinite(array[row]))[0])
-        found = np.asarray(values[row])[place].item()
+        found = np.asarray(values[row]).tolist()[place]
         wanted = f"finite numbers within the range of float32, component {place} is {found!r}"
         raise refuse(row, wanted, values[row])
     return array

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from walvec.recovery.log_inspection import LogInspection
-from walvec.recovery.open import LOCK, LOG, OURS, SEGMENTS
+from walvec.recovery.open import LOCK, OURS, SEGMENTS
 from walvec.recovery.report import ERROR, NOTE, WARNING, Emit, Finding, Report
 from walvec.segments.file_maker import wanted_files, wanted_paths
 from walvec.segments.files import read_columns, record_of, segment_folder
@@ -46,7 +46,8 @@ def inspect_modes(folder: Path, emit: Emit) -> None:
 def inspect_files(segments: Path, walk: LogInspection, report: Report, emit: Emit) -> None:
     """Hold every segment file against the state that `walk` has folded.
 
-    A writer at work goes on meanwhile, so what was found counts only if no entry came since.
+    A writer goes on meanwhile, so what is found counts if no entry came since; where entries
+    always come, a warning becomes a note.
     """
     for _ in range(ATTEMPTS):
         seq = walk.seq
@@ -57,6 +58,8 @@ def inspect_files(segments: Path, walk: LogInspection, report: Report, emit: Emi
         walk.run()
         if walk.seq == seq:
             break
+    else:
+        findings = [f._replace(severity=NOTE) if f.severity == WARNING else f for f in findings]
     for finding in findings:
         emit(finding)
 
@@ -157,7 +160,10 @@ def _orphans(segments: Path, walk: LogInspection) -> Iterator[Finding]:
     busy = bool(orphans) and _is_being_written(segments.parent)
     for path in orphans:
         subject = f"{SEGMENTS}/{path.relative_to(segments)}"
-        if busy:
+        if not walk.whole:
+            what = "belongs to no segment before the damaged entry"
+            yield Finding(NOTE, subject, what, "keep it until the log is restored")
+        elif busy:
             yield Finding(NOTE, subject, "is being made, or waits for its removal")
         else:
             what = "belongs to no segment"

@@ -38,12 +38,17 @@ def main() -> None:
         sys.stdout.write(json.dumps(content) + "\n")
         sys.stdout.flush()
 
-    report = inspect(
-        Path(folder),
-        pins,
-        lambda finding: say("finding", *finding),
-        lambda done, total: say("progress", done, total),
-    )
+    try:
+        report = inspect(
+            Path(folder),
+            pins,
+            lambda finding: say("finding", *finding),
+            lambda done, total: say("progress", done, total),
+        )
+    except PermissionError as error:
+        next_step = "verify as the user who owns the store: the rest was not checked"
+        say("finding", ERROR, str(error.filename), "cannot be read", next_step)
+        return
     data = report.to_data()
     say("report", {name: value for name, value in data.items() if name != "ok"})
 
@@ -69,6 +74,7 @@ def inspect(folder: Path, pins: Sequence[Pin], emit: Emit, progress: Progress) -
         walk = LogInspection(log, pins, emit, progress)
         walk.run()
         inspect_files(folder / SEGMENTS, walk, report, emit)
+        walk.finish()
         _sum_up(walk, report)
     finally:
         log.close()

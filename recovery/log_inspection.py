@@ -33,7 +33,8 @@ RESTORE = "everything before it can be read and nothing was cut: restore the log
 
 
 class LogInspection:
-    """One walk. `state` is the fold up to the first entry that cannot be trusted, or the end."""
+    """One walk. `state` is the fold up to the end or, where the log is not `whole`, up to the entry
+    before the first that cannot be trusted. `damaged_payloads` are seqs."""
 
     def __init__(self, log: Log, pins: Sequence[Pin], emit: Emit, progress: Progress) -> None:
         self.log = log
@@ -50,7 +51,7 @@ class LogInspection:
         # The chains that the next entry may continue: one, but for damage before it.
         self._chains: tuple[bytes, ...] = (GENESIS,)
         self._timestamp = 0
-        self._whole = True
+        self.whole = True
         self._last_key = b""
 
     def run(self) -> None:
@@ -59,6 +60,10 @@ class LogInspection:
             total = self.log.last_seq(txn)
         while self._read_chunk():
             self._progress(self.seq, max(total, self.seq))
+        self._progress(self.seq, max(total, self.seq))
+
+    def finish(self) -> None:
+        """Report what is known only when everything was read."""
         if not self.seq:
             self._error("log", "it has no entries", "restore the log from a copy")
         for pin in self._pins.values():
@@ -66,7 +71,7 @@ class LogInspection:
             self._error("pin", what, "the log has lost entries: restore it from a copy")
         if not self.compared:
             self.compared.append(
-                f"state folded from zero to seq {self.state.seq}: no second source, no pin was given"
+                f"the state folded from zero to seq {self.state.seq} with nothing: no pin was given"
             )
 
     def _read_chunk(self) -> bool:
@@ -98,24 +103,24 @@ class LogInspection:
         self.entries += 1
         header_and_body = self._header(seq, value)
         if header_and_body is None:
-            self._whole = False
+            self.whole = False
             return
         header, body = header_and_body
         event = self._event(header, body)
         if event is None:
-            self._whole = False
+            self.whole = False
             return
         self._payload(header, event, value)
-        if self._whole:
-            self._whole = self._fold(header, event)
-        if self._whole:
+        if self.whole:
+            self.whole = self._fold(header, event)
+        if self.whole:
             self.chain = header.chain
             self._compare_pin(seq)
 
     def _missing(self, first: int, last: int) -> None:
         name = f"log entry {first}" if first == last else f"log entries {first} to {last}"
         self._error(name, "missing", RESTORE)
-        self._whole, self._chains = False, ()
+        self.whole, self._chains = False, ()
 
     def _header(self, seq: int, value: Any) -> tuple[Header, bytes] | None:
         """Header and body of an entry; None where they cannot be trusted."""
@@ -165,7 +170,7 @@ class LogInspection:
             self._error(subject, error.message.partition(";")[0], RESTORE)
             return
         self.payloads += header.payload_length > 0
-        collection = self.state.collections.get(event.collection) if self._whole else None
+        collection = self.state.collections.get(event.collection) if self.whole else None
         schema = None if collection is None else collection.schema
         for fault in payload_faults(event, payload, schema):
             self._error(subject, fault, "report this as a bug of walvec, with the store's log")

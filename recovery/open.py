@@ -51,10 +51,15 @@ def open_store(
         if lock is not None:
             _remove_half_made(folder)
             _create_log(folder, walvec_version)
+            (folder / SEGMENTS).mkdir(mode=0o700, exist_ok=True)
         log = Log(folder / LOG, read_only=read_only, durability=settings.durability)
-        fold = Fold()
-        damage = fold.replay(log)
-        store = Store(folder, log, fold, settings, lock=lock, damage=damage)
+        try:
+            fold = Fold()
+            damage = fold.replay(log)
+            store = Store(folder, log, fold, settings, lock=lock, damage=damage)
+        except BaseException:
+            log.close()
+            raise
     except BaseException:
         if lock is not None:
             lock.release()
@@ -77,7 +82,8 @@ def _prepare_folder(folder: Path, read_only: bool, settings: Settings) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreUnusableException(message=f"cannot make the folder {folder}: {error}") from error
+            message = f"cannot make the folder {folder}: {error}"
+            raise StoreUnusableException(message=message) from error
         strangers = {p.name for p in folder.iterdir()} - OURS
         if strangers and not (folder / LOG).is_dir():
             raise StoreUnusableException(
@@ -104,4 +110,3 @@ def _create_log(folder: Path, walvec_version: str) -> None:
         )
     created = StoreCreated(0, uuid.uuid4().bytes, walvec_version)
     Log.create(folder / LOG, created, time.time_ns())
-    (folder / SEGMENTS).mkdir(mode=0o700, exist_ok=True)

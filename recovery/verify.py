@@ -48,7 +48,7 @@ def verify(
             [sys.executable, "-c", INSPECTION, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=_environment(),
+            env=child_environment(),
         ) as child,
     ):
         assert child.stdout is not None
@@ -71,8 +71,9 @@ def verify(
     return report
 
 
-def _environment() -> dict[str, str]:
-    """The child imports what this process would, and nothing from its working folder."""
+def child_environment() -> dict[str, str]:
+    """The environment of a child that imports what this process would, and nothing from its
+    working folder."""
     paths = os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p)
     return {**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
 

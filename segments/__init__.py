@@ -1,1 +1,1 @@
-"""What is true now: the state folded from the log, rows in memory, segment files, indexes, search."""
+"""What is true now: the folded state, rows in memory, segment files, indexes, search."""

@@ -114,14 +114,22 @@ def _segment_persisted(state: State, event: SegmentPersisted) -> None:
 
 def _segments_merged(state: State, event: SegmentsMerged) -> None:
     collection = state.collections[event.collection]
-    sources = [collection.segments.pop(i) for i in event.sources]
-    collection.segments[event.target] = Segment(
+    sources = [collection.segments[i] for i in event.sources]
+    merged = Segment(
         id=event.target,
         partition=sources[0].partition,
         rows=sum(s.rows for s in sources),
         sealed=state.seq,
         extents=[extent for s in sources for extent in s.extents],
     )
+    # In the place of the first one: segments stay in the order of their rows.
+    segments: dict[int, Segment] = {}
+    for segment in collection.segments.values():
+        if segment.id == event.sources[0]:
+            segments[merged.id] = merged
+        elif segment.id not in event.sources:
+            segments[segment.id] = segment
+    collection.segments = segments
     state.next_id = max(state.next_id, event.target + 1)
 
 

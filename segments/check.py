@@ -102,12 +102,20 @@ def _segment_persisted(_: State, collection: Collection, event: SegmentPersisted
 
 def _segments_merged(state: State, collection: Collection, event: SegmentsMerged) -> None:
     _id_is_new(state, event.target)
+    if not event.sources:
+        raise ParamError(message=f"no segments of {collection.name} to merge")
     sources = [_sealed(collection, i) for i in event.sources]
     starts = [s.extents[0][0] for s in sources]
-    if len({s.partition for s in sources}) != 1 or starts != sorted(set(starts)):
+    partitions = {s.partition for s in sources}
+    between = [
+        s.extents[0][0]
+        for s in collection.segments.values()
+        if s.partition in partitions and starts[0] <= s.extents[0][0] <= starts[-1]
+    ]
+    if len(partitions) != 1 or starts != sorted(between):
         raise ParamError(
-            message=f"segments {list(event.sources)} of {collection.name} are not in one partition "
-            "and in the order of their rows"
+            message=f"segments {list(event.sources)} of {collection.name} are not neighbours in one "
+            "partition and in the order of their rows"
         )
 
 

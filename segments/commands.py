@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from walvec.segments.batch import Batch, batch_of, with_auto_ids
 from walvec.segments.index import IndexSpec
 from walvec.segments.state import DEFAULT_PARTITION, Collection, State, vector_bytes_per_row
-from walvec.wal.entry import Payload, payload_of
+from walvec.wal.entry import Payload
 from walvec.wal.errors import CollectionNotExistException, IndexNotExistException
 from walvec.wal.events import (
     CollectionAltered,
@@ -34,10 +33,9 @@ from walvec.wal.events import (
     SegmentsMerged,
     SegmentsSealed,
 )
-from walvec.wal.rows import DTYPES, Column, Layout, Rows, encode_rows
-from walvec.wal.schema import DataType, Schema
+from walvec.wal.rows import Column, Rows
+from walvec.wal.schema import Schema
 
-MAX_EVENT_BYTES = 16 << 20
 SEGMENT_MAX_BYTES = 64 << 20
 SEGMENT_MAX_BYTES_PROPERTY = "segment.max_bytes"
 IMPLICIT_INDEX = "_default_"
@@ -76,28 +74,6 @@ class IndexWish(NamedTuple):
     def with_id(self, index_id: int) -> IndexSpec:
         # The seed is the id: different for every index, the same in every replay.
         return IndexSpec(id=index_id, seed=index_id, **self._asdict())
-
-
-class Batch(NamedTuple):
-    """Rows made ready for the log, in chunks of at most 16 MiB."""
-
-    chunks: list[tuple[Rows, Layout, Payload]]
-    n: int
-
-
-def batch_of(rows: Rows) -> Batch:
-    """Encode and hash rows. The arrays are kept, not copied."""
-    per_row = max(1, rows.nbytes() // max(1, rows.n))
-    step = max(1, MAX_EVENT_BYTES // per_row)
-    if step >= rows.n:
-        return Batch([_chunk(rows)], rows.n)
-    parts = [rows.slice(i, min(i + step, rows.n)) for i in range(0, rows.n, step)]
-    return Batch([_chunk(part) for part in parts], rows.n)
-
-
-def _chunk(rows: Rows) -> tuple[Rows, Layout, Payload]:
-    layout, buffers = encode_rows(rows)
-    return rows, layout, payload_of(buffers)
 
 
 def collection_of(state: State, collection_id: int, name: str) -> Collection:
@@ -170,16 +146,6 @@ def insert(
         return Decision(drafts, first)
 
     return decide
-
-
-def with_auto_ids(rows: Rows, schema: Schema, first_id: int | None) -> Rows:
-    """The rows with their primary key column, which the log states by its first value alone."""
-    if first_id is None:
-        return rows
-    primary = schema.primary
-    ids = np.arange(first_id, first_id + rows.n, dtype=DTYPES[DataType.INT64])
-    column = Column.of_texts(map(str, ids.tolist())) if primary.is_text else Column(ids)
-    return Rows(rows.n, {primary.id: column, **rows.columns})
 
 
 def delete(collection_id: int, name: str, pk_field: int, pks: Column) -> Command:

@@ -15,7 +15,7 @@ def count_rows(store: Store, info: CollectionInfo) -> int:
     for each change of its rows."""
     view = store.current().views.get(info.id)
     if view is not None:
-        return view.count()
+        return view.row_count()
 
     def extents(state: State) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
         collection = collection_of(state, info.id, info.name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -107,6 +107,12 @@ class FileMaker(Watcher):
         )
         self._look_again()
 
+    def make_again(self, files: Iterable[tuple[int, str]]) -> None:
+        """Make files anew, each (segment id, name), whatever is there."""
+        with self._wake:
+            self._damaged.update(files)
+        self._look_again()
+
     def _look_again(self) -> None:
         with self._wake:
             self._idle, self._again = False, True
@@ -132,8 +138,8 @@ class FileMaker(Watcher):
 
     def _work(self) -> None:
         """Merge, sweep and make until there is nothing left to do."""
+        limit = self._store.settings.segment_max_bytes
         while not self._stopping:
-            limit = self._store.settings.segment_max_bytes
             merge = self._store.with_state(lambda state: next_merge(state, limit))
             if merge is not None:
                 self._store.execute(commands.merge_segments(*merge))
@@ -165,6 +171,8 @@ class FileMaker(Watcher):
 
     def _make(self, job: Job) -> None:
         folder = segment_folder(self._store.segments_folder, job.segment_id)
+        # The folder of all may be gone too: caches may be deleted at any moment.
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         files: dict[str, FileRecord] = {}
         columns = folder / COLUMNS_FILE
@@ -197,9 +205,7 @@ class FileMaker(Watcher):
         offset, _ = vectors_place(columns, index.field_id)
         dim = job.schema.by_id[index.field_id].dim
         try:
-            self._builder.build(
-                index, vectors=columns, offset=offset, n=job.rows, dim=dim, out=out
-            )
+            self._builder.build(index, vectors=columns, offset=offset, n=job.rows, dim=dim, out=out)
         except BuildFailed as failure:
             if not self._stopping:
                 self._failed.add((job.segment_id, out.name))
@@ -217,7 +223,8 @@ class FileMaker(Watcher):
         folder = segment_folder(self._store.segments_folder, job.segment_id)
         made = [i for i in job.indexes if index_file(i) in files]
         if made and job.collection_id in self._store.published.views:
-            built = {i.id: open_index_file(i, folder, job.rows, job.schema) for i in made}
+            opened = {i.id: open_index_file(i, folder, job.rows, job.schema) for i in made}
+            built = {number: index for number, index in opened.items() if index is not None}
             self._store.with_loaded(
                 job.collection_id, lambda loaded: loaded.attach(job.segment_id, built)
             )
@@ -228,12 +235,20 @@ class FileMaker(Watcher):
         segments = self._store.segments_folder
         for folder in segments.iterdir() if segments.exists() else ():
             names = wanted.get(folder.name)
-            if names is None:
-                shutil.rmtree(folder, ignore_errors=True)
+            if names is None or not folder.is_dir():
+                _remove(folder)
                 continue
             for path in folder.iterdir():
                 if path.name not in names:
-                    path.unlink(missing_ok=True)
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with what is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _job(collection: Collection, segment: Segment, missing: list[str]) -> Job:

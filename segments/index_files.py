@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from walvec.segments.files import is_intact, segment_folder
-from walvec.segments.index import IndexSpec, VectorIndex, needs_file, open_index
+from walvec.segments.files import is_intact, logger, segment_folder
+from walvec.segments.index import IndexSpec, IndexUnreadable, VectorIndex, needs_file, open_index
 from walvec.segments.state import Collection, Segment, index_file
 from walvec.wal.schema import Schema
+
+_unreadable: set[int] = set()
+"""Indexes that were said to be unreadable."""
 
 Damaged = Callable[[int, str], None]
 """Called with (segment id, file name) for a file that is not as recorded."""
@@ -24,14 +27,24 @@ def open_index_files(
         record = segment.files.get(index_file(index))
         if record is None or not needs_file(index):
             continue
-        if is_intact(folder / index_file(index), record):
-            opened[index.id] = open_index_file(index, folder, segment.rows, collection.schema)
-        else:
+        if not is_intact(folder / index_file(index), record):
             damaged(segment.id, index_file(index))
+            continue
+        found = open_index_file(index, folder, segment.rows, collection.schema)
+        if found is not None:
+            opened[index.id] = found
     return opened
 
 
-def open_index_file(index: IndexSpec, folder: Path, rows: int, schema: Schema) -> VectorIndex:
-    """An index whose file is known to be whole."""
+def open_index_file(
+    index: IndexSpec, folder: Path, rows: int, schema: Schema
+) -> VectorIndex | None:
+    """An index whose file is known to be whole; None, said once, where no library can read it."""
     dim = schema.by_id[index.field_id].dim
-    return open_index(index, folder / index_file(index), rows, dim)
+    try:
+        return open_index(index, folder / index_file(index), rows, dim)
+    except IndexUnreadable as reason:
+        if index.id not in _unreadable:
+            _unreadable.add(index.id)
+            logger.warning("%s; its searches are exact", reason)
+        return None

@@ -149,7 +149,7 @@ class LoadedCollection:
                 segment.kill(np.unique(rows), seq)
 
     def _merge(self, event: SegmentsMerged) -> None:
-        sources = [self._segments.pop(i) for i in event.sources]
+        sources = [self._segments[i] for i in event.sources]
         columns = GrowingColumns(self.schema, capacity=max(1, sum(s.columns.n for s in sources)))
         for source in sources:
             n = source.columns.n
@@ -158,7 +158,14 @@ class LoadedCollection:
         merged = LoadedSegment(event.target, self.schema, columns)
         merged.set_died(np.concatenate([s.died() for s in sources]))
         merged.seal()
-        self._segments[event.target] = merged
+        # In the place of the first one, as in the state.
+        segments: dict[int, LoadedSegment] = {}
+        for segment in self._segments.values():
+            if segment.id == event.sources[0]:
+                segments[merged.id] = merged
+            elif segment.id not in event.sources:
+                segments[segment.id] = segment
+        self._segments = segments
 
     def view(self, seq: int) -> View:
         """What is visible now, which is `seq`."""

@@ -24,7 +24,9 @@ from walvec.wal.schema import Schema
 class LoadedSegment:
     """Rows of one segment, growing or sealed."""
 
-    def __init__(self, segment_id: int, schema: Schema, columns: GrowingColumns | FixedColumns) -> None:
+    def __init__(
+        self, segment_id: int, schema: Schema, columns: GrowingColumns | FixedColumns
+    ) -> None:
         self.id = segment_id
         self.schema = schema
         self.columns = columns
@@ -145,4 +147,3 @@ class LoadedSegment:
 
 
 _NEVER_ONCE = np.full(1, NEVER, np.int64)
-

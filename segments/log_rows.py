@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import lmdb
 import numpy as np
 
-from walvec.segments.commands import with_auto_ids
+from walvec.segments.batch import with_auto_ids
 from walvec.segments.growing import GrowingColumns
 from walvec.wal.errors import LogCorruptedException
 from walvec.wal.events import RowsDeleted, RowsInserted
@@ -69,4 +69,3 @@ def copied(column: Column) -> Column:
     valid = None if column.valid is None else column.valid.copy()
     offsets = None if column.offsets is None else column.offsets.copy()
     return Column(column.values.copy(), offsets, valid)
-

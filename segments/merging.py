@@ -1,5 +1,5 @@
-"""Which sealed segments to merge: eight of about one size become one, so that their number
-grows with the logarithm of the rows, and each row is rewritten that often at most.
+"""Which sealed segments to merge: eight neighbours of about one size become one, so that their
+number grows with the logarithm of the rows, and each row is rewritten about that often.
 
 The idea is the size-tiered compaction of log-structured merge trees (Cassandra's
 SizeTieredCompactionStrategy; Lucene's LogMergePolicy).
@@ -20,22 +20,40 @@ def next_merge(state: State, segment_max_bytes: int) -> tuple[int, tuple[int, ..
     for collection in state.collections.values():
         limit = int(collection.properties.get(SEGMENT_MAX_BYTES_PROPERTY, segment_max_bytes))
         for partition in collection.partitions.values():
-            sources = _oldest_tier(collection, partition, limit)
+            sources = _adjacent(collection, partition, limit)
             if sources:
                 return collection.id, sources
     return None
 
 
-def _oldest_tier(collection: Collection, partition: int, limit: int) -> tuple[int, ...]:
-    """The first eight small segments of one tier. None is as large as half of the limit."""
+def _adjacent(collection: Collection, partition: int, limit: int) -> tuple[int, ...]:
+    """The first eight neighbours that are due. None is as large as half of the limit.
+
+    Only neighbours are merged, or the rows of a segment would not be in the order of the log,
+    which finding the newest row of a key relies on. Smaller segments between two of one tier
+    are merged with them, as in LogMergePolicy.
+    """
     per_row = max(1, vector_bytes_per_row(collection.schema))
-    tiers: dict[int, list[Segment]] = {}
     segments = [s for s in collection.segments.values() if s.sealed and s.partition == partition]
+    run: list[Segment] = []
     for segment in sorted(segments, key=lambda s: s.extents[0]):
-        size = segment.rows * per_row
-        if 2 * size <= limit:
-            tier = tiers.setdefault(int(math.log(size, FAN_IN)), [])
-            tier.append(segment)
-            if len(tier) == FAN_IN:
-                return tuple(s.id for s in tier)
+        if 2 * segment.rows * per_row <= limit:
+            run.append(segment)
+            continue
+        if due := _due(run, per_row):
+            return due
+        run = []
+    return _due(run, per_row)
+
+
+def _due(run: list[Segment], per_row: int) -> tuple[int, ...]:
+    """The first eight of a run of neighbours that reach up to the last one of the largest tier."""
+    tiers = [int(math.log(s.rows * per_row, FAN_IN)) for s in run]
+    start = 0
+    while len(run) - start >= FAN_IN:
+        top = max(tiers[start:])
+        stop = len(tiers) - tiers[::-1].index(top)
+        if stop - start >= FAN_IN:
+            return tuple(s.id for s in run[start : start + FAN_IN])
+        start = stop
     return ()

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
 
     field: Field
     metric_type: str
-    index: IndexSpec | None
+    spec: IndexSpec | None
     params: dict[str, Any]
     k: int
     predicate: Predicate | None
@@ -55,19 +55,20 @@ def _search_segment(segment: SegmentView, plan: Plan, queries: Array) -> tuple[A
     """Positions (nq, up to k) int64 padded with -1, and their scores."""
     mask = selected(segment, plan.predicate)
     candidates = segment.n if mask is None else int(np.count_nonzero(mask))
-    index = None if plan.index is None else segment.indexes.get(plan.index.id)
+    index = None if plan.spec is None else segment.indexes.get(plan.spec.id)
     if not candidates:
         return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
     few = mask is not None and candidates <= max(EXACT_ROWS, segment.n // EXACT_SHARE)
     if index is None or few:
         return _scan(segment, plan, queries, mask)
     k = min(plan.k, candidates)
-    positions, scores = index.search(queries, k, plan.params, mask)
-    if positions.shape[1] < k or bool((positions[:, k - 1] < 0).any()):
+    wanted = min(index.candidates(k), candidates)
+    positions, scores = index.search(queries, wanted, plan.params, mask)
+    if bool((positions[:, k - 1] < 0).any()):
         return _scan(segment, plan, queries, mask)
     if scores is None:
-        return _rank(segment, plan, queries, positions)
-    return positions, scores
+        return _rank(segment, plan, queries, positions, k)
+    return positions[:, :k], scores[:, :k]
 
 
 def _scan(
@@ -83,18 +84,19 @@ def _scan(
 
 
 def _rank(
-    segment: SegmentView, plan: Plan, queries: Array, positions: Array
+    segment: SegmentView, plan: Plan, queries: Array, positions: Array, k: int
 ) -> tuple[Array, Array]:
-    """Exact scores for what an index found, best first."""
+    """The k best of what an index found, by exact scores. Positions past the last are -1."""
     vectors = segment.column(plan.field.id).values
+    worst = np.inf if plan.metric_type == "L2" else -np.inf
     scores = np.stack(
         [
-            flat.scores(vectors[rows], query, plan.metric_type)
+            np.where(rows < 0, worst, flat.scores(vectors[rows], query, plan.metric_type))
             for query, rows in zip(queries, positions, strict=True)
         ]
     )
     sign = 1 if plan.metric_type == "L2" else -1
-    order = np.argsort(sign * scores, axis=1, kind="stable")
+    order = np.argsort(sign * scores, axis=1, kind="stable")[:, :k]
     rows = np.take_along_axis(positions, order, 1)
     return rows, np.take_along_axis(scores, order, 1)
 

@@ -30,7 +30,7 @@ class FileRecord(NamedTuple):
 
 @dataclass(slots=True)
 class Segment:
-    """Rows in order: `extents` are (seq of the entry, rows of it). `sealed` is the seal's seq, or 0."""
+    """Rows in order: `extents` are (seq of an entry, rows). `sealed` is its seal's seq, or 0."""
 
     id: int
     partition: int

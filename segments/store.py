@@ -168,9 +168,9 @@ class Store:
         try:
             for seq, event, _ in self._fold.advance(self.log, txn):
                 rows = None
-                if isinstance(event, RowsInserted | RowsDeleted) and event.collection in self._loaded:
-                    schema = self._fold.state.collections[event.collection].schema
-                    rows = read_rows(self.log, txn, seq, schema)
+                loaded = self._loaded.get(event.collection)
+                if loaded is not None and isinstance(event, RowsInserted | RowsDeleted):
+                    rows = read_rows(self.log, txn, seq, loaded.schema)
                 applied.append(Applied(seq, event, rows))
             self._seen_txnid = txn.id()
         finally:
@@ -207,6 +207,7 @@ class Store:
     def _execute(self, batch: list[Request[Command]]) -> None:
         with self._lock:
             self.refuse_unless_writable()
+            before = self._fold.position
             try:
                 applied = self._writer.write(batch, self._follow_others, self._reset)
                 if applied:
@@ -220,6 +221,13 @@ class Store:
                 raise StoreBrokenException(
                     message=f"{self._broken}: close the store and open it again"
                 ) from error
+            except BaseException as interrupt:
+                # Ctrl-C in the leading thread, before, during or after the commit: what is
+                # durable is read again, so that memory lacks nothing and has nothing too much.
+                self._broken = "an interrupt came while a commit was cleared up"
+                self._writer.find_out(interrupt, before, batch, self._reset)
+                self._broken = ""
+                raise
 
     def _follow_others(self, txn: lmdb.Transaction) -> None:
         # A write transaction has the id that it will commit as: one more than the newest.

@@ -64,7 +64,7 @@ class View(NamedTuple):
                 return segment, row
         return None
 
-    def count(self) -> int:
+    def row_count(self) -> int:
         """Visible rows."""
         return sum(s.n - s.deaths for s in self.segments)
 

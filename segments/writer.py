@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ LMDB reports a short write as EIO."""
 
 
 class Outcome(NamedTuple):
-    """What a durable command returns: its result, the seq after it and the log's time of it (ns)."""
+    """What a durable command returns: its result, its last seq, and the log's time of it (ns)."""
 
     result: Any
     seq: int
@@ -126,26 +125,27 @@ class Writer:
     ) -> bool:
         """Commit; False where it raised and the state was read again."""
         self.txnid = txn.id()
-        failpoints.hit("commit.before")
         try:
+            failpoints.hit("commit.before")
             txn.commit()
+            failpoints.hit("commit.after")
         except (lmdb.Error, OSError) as error:
-            self._find_out(error, before, batch, reset)
+            self.find_out(error, before, batch, reset)
             return False
-        failpoints.hit("commit.after")
         self._commits += 1
         if self._commits % READER_CHECK_INTERVAL == 0:
             self.log.env.reader_check()
         return True
 
-    def _find_out(
+    def find_out(
         self,
-        error: Exception,
+        error: BaseException,
         before: Position,
         batch: list[Request[Command]],
         reset: Callable[[], None],
     ) -> None:
-        """A commit raised, so its outcome is unknown: drop the environment, read the log's tail.
+        """A commit raised or was interrupted, so its outcome is unknown: drop the environment,
+        read the log after `before`, and set the error of every request that is not in it.
 
         A failed sync is never tried again: the kernel has marked the pages clean.
         """
@@ -161,12 +161,12 @@ class Writer:
             if request.error is None and request.request_id not in stored:
                 request.error = kind(message=f"{what}; nothing of this command was stored")
 
-    def _is_disk_full(self, error: Exception) -> bool:
+    def _is_disk_full(self, error: BaseException) -> bool:
         if isinstance(error, lmdb.DiskError) or getattr(error, "errno", 0) == errno.ENOSPC:
             return True
         data = self.log.folder / "data.mdb"
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        end = os.stat(data).st_size
+        end = data.stat().st_size
         room = free_bytes(self.log.folder)
         if limit != resource.RLIM_INFINITY:
             room = min(room, limit - end)

@@ -17,6 +17,8 @@ from walvec.wal.errors import TimeoutException
 
 T = TypeVar("T")
 MAX_BATCH = 256
+GATHER_S = 0.0003
+"""About the time of a sync: waiting longer costs more than it saves."""
 
 
 class Request(Generic[T]):
@@ -36,7 +38,8 @@ class Request(Generic[T]):
 class GroupCommit(Generic[T]):
     """The queue in front of the writer lock. `execute` gets 1 to 256 requests at once.
 
-    `execute` must set `result` or `error` of each; if it raises, the error is everyone's.
+    `execute` must set `result` or `error` of each; if it raises an Exception, the error is
+    everyone's. An interrupt (KeyboardInterrupt) is raised in its thread alone.
     """
 
     def __init__(self, execute: Callable[[list[Request[T]]], None]) -> None:
@@ -44,6 +47,7 @@ class GroupCommit(Generic[T]):
         self._mutex = threading.Lock()
         self._queue: list[Request[T]] = []
         self._busy = False
+        self._expected = 1
 
     def submit(self, request: Request[T], deadline: float | None = None) -> Any:
         """Execute a request and return its result, or raise its error.
@@ -71,27 +75,61 @@ class GroupCommit(Generic[T]):
         """Wait until the request is done (False) or has to lead (True)."""
         assert request.wake is not None
         timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
-        if not request.wake.acquire(timeout=timeout):
-            with self._mutex:
-                if request in self._queue and not request.leads:
-                    self._queue.remove(request)
+        try:
+            if not request.wake.acquire(timeout=timeout):
+                if self._left(request):
                     raise TimeoutException(
                         message="the time ran out before the command had its turn; nothing was done"
                     )
-            request.wake.acquire()
+                request.wake.acquire()
+        except KeyboardInterrupt:
+            # The main thread, in its wait: it must not take the lead with it.
+            if not self._left(request) and request.leads:
+                self._lead()
+            raise
         return request.leads
 
-    def _lead(self) -> None:
+    def _left(self, request: Request[T]) -> bool:
+        """Take a request out of the queue; False if it was taken already, or is to lead."""
         with self._mutex:
-            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            if request not in self._queue or request.leads:
+                return False
+            self._queue.remove(request)
+            return True
+
+    def _gather(self) -> None:
+        """Give the callers that were just woken a moment to come back: else they and those who
+        queued meanwhile would take turns, and each sync would serve half of them."""
+        if len(self._queue) >= self._expected:
+            return
+        deadline = time.perf_counter() + GATHER_S
+        while len(self._queue) < self._expected and time.perf_counter() < deadline:
+            time.sleep(0)
+
+    def _lead(self) -> None:
         try:
+            try:
+                self._gather()
+            finally:
+                with self._mutex:
+                    batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
             self._execute(batch)
-        except BaseException as error:
+        except Exception as error:
             for request in batch:
                 if request.error is None:
                     request.error = error
+        except BaseException:
+            # An interrupt of this thread, and of no other. What `execute` has not settled was
+            # not begun.
+            for request in batch:
+                if request.error is None and request.result is None:
+                    request.error = TimeoutException(
+                        message="the thread that led the commit was interrupted; nothing was done"
+                    )
+            raise
         finally:
             with self._mutex:
+                self._expected = min(len(batch) + len(self._queue), MAX_BATCH)
                 heir = self._queue[0] if self._queue else None
                 if heir is None:
                     self._busy = False

@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 from blake3 import blake3
 
 from walvec.wal.errors import FormatException, LogCorruptedException
+from walvec.wal.events import kind_name
 
 HEADER = struct.Struct("<4sBBHHHIQQQ16sQ16s16s")
 CHAINED = 80
@@ -137,13 +138,14 @@ def decode_header(seq: int, value: Any, previous_chain: bytes | None) -> tuple[H
     magic, form, flags, kind, version, reserved, body_length, own_seq = fields[:8]
     timestamp, collection, request, payload_length, payload_digest, chain = fields[8:]
     if magic != MAGIC:
-        raise _corrupted(seq, 0, f"magic is {magic!r}")
+        raise _corrupted(seq, 0, f"magic is {magic!r}", kind)
     if own_seq != seq:
-        raise _corrupted(seq, 16, f"entry says seq {own_seq}")
+        raise _corrupted(seq, 16, f"entry says seq {own_seq}", kind)
     end = HEADER.size + body_length
     whole = end + -body_length % ALIGNMENT + payload_length
     if whole != len(value):
-        raise _corrupted(seq, 12, f"lengths add up to {whole}, the entry has {len(value)} bytes")
+        what = f"lengths add up to {whole}, the entry has {len(value)} bytes"
+        raise _corrupted(seq, 12, what, kind)
     body = bytes(value[HEADER.size : end])
     if previous_chain is not None:
         chained = blake3(previous_chain + bytes(value[:CHAINED]) + body).digest(DIGEST_SIZE)
@@ -152,7 +154,6 @@ def decode_header(seq: int, value: Any, previous_chain: bytes | None) -> tuple[H
     # Only after the chain: a damaged version byte is damage, not a newer format.
     if form != FORMAT or flags & ~MORE_FOLLOWS or reserved:
         raise FormatException(message=f"entry {seq} has format {form}, flags {flags}: newer walvec")
-    more = bool(flags & MORE_FOLLOWS)
     header = Header(
         kind,
         version,
@@ -182,8 +183,6 @@ def check_payload(header: Header, payload: Any) -> None:
 
 
 def _corrupted(seq: int, offset: int, what: str, kind: int | None = None) -> LogCorruptedException:
-    from walvec.wal.events import kind_name  # noqa: PLC0415  (events imports this module)
-
     name = None if kind is None else kind_name(kind)
     return LogCorruptedException(
         message=f"log entry {seq} ({name or 'unknown kind'}), offset {offset}: {what}; "

@@ -24,7 +24,7 @@
     |-- ReopenError                          open the store again
     |   |-- StoreClosedException                1
     |   |-- StoreBrokenException                1  a bug or a replaced file: this handle is unusable
-    |   `-- CommitFailedException               1  the command was not stored; the store was reopened
+    |   `-- CommitFailedException               1  the command is not in the log
     |-- RoomError                            make room
     |   |-- DiskFullException                   7
     |   `-- MemoryException                     3
@@ -42,7 +42,7 @@ from __future__ import annotations
 
 
 class MilvusException(Exception):
-    """Anything that went wrong. `code` is Milvus' number, `message` says what and what to do next."""
+    """Anything that went wrong. `code` is Milvus' number, `message` says what and what next."""
 
     default_code = 1
 

@@ -202,14 +202,20 @@ def encode_body(event: Event) -> bytes:
 
 
 def decode_body(tag: int, version: int, collection: int, body: bytes) -> Event:
-    """The event of an entry. Raises FormatException for what a newer walvec has written."""
+    """The event of an entry. Raises FormatException for what this walvec would not write."""
     kind = EVENTS.get(tag)
     if kind is None or version > kind.VERSION:
         raise FormatException(
             message=f"the log has an event {kind_name(tag)} version {version}, "
             "which this walvec does not know: use a newer walvec"
         )
-    return kind(collection, *_unpack(body))
+    try:
+        return kind(collection, *_unpack(body))
+    except (ValueError, TypeError) as error:
+        raise FormatException(
+            message=f"the body of an event {kind_name(tag)} cannot be read ({error}), though its "
+            "digest is right: use the walvec that wrote it"
+        ) from error
 
 
 def _unpack(body: bytes) -> tuple[Any, ...]:

@@ -3,15 +3,10 @@
     STORE/log/data.mdb   databases `entries` (seq -> entry, see entry.py)
     STORE/log/lock.mdb   LMDB's reader table
 
-The rules that make it durable, each for a failure that was reproduced:
+How the environment is made and opened stands in environment.py. Here:
 
-- Created in `log.tmp`, synced, closed, files and folder fsynced, renamed, parent fsynced: LMDB's
-  first write is not atomic, and LMDB never syncs a folder.
-- sync=True always. metasync=False ("last-transaction") may lose the last transaction to a
-  power cut, never integrity. sync=False and writemap do not exist here.
-- The file's size is checked before it is mapped: a file that was cut is SIGBUS.
-- A map of 64 GiB from the start (less under RLIMIT_AS); grown when full, adopted when another
-  process grew it.
+- One value an event; the rows of a batch are its payload.
+- The map grows when it is full, and is adopted when another process grew it.
 - Before a commit the inodes of both files are compared with the opened ones: with a replaced
   lock.mdb LMDB admits a second writer, which loses acknowledged rows.
 - lock.mdb is never opened by us: closing it would drop LMDB's fcntl locks in this process.
@@ -20,8 +15,6 @@ The rules that make it durable, each for a failure that was reproduced:
 from __future__ import annotations
 
 import os
-import resource
-import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +22,6 @@ from typing import Any, NamedTuple
 
 import lmdb
 
-from walvec.wal import failpoints
 from walvec.wal.entry import (
     GENESIS,
     Header,
@@ -39,19 +31,15 @@ from walvec.wal.entry import (
     encode_entry,
     payload_view,
 )
+from walvec.wal.environment import create_environment, open_environment
 from walvec.wal.errors import (
     FormatException,
     LogCorruptedException,
     MilvusException,
     StoreBrokenException,
-    StoreUnusableException,
 )
 from walvec.wal.events import Event, decode_body, encode_body
-from walvec.wal.medium import check_data_file, sync_file
 
-MAP_SIZE_BYTES = 64 << 30
-MIN_MAP_SIZE_BYTES = 64 << 20
-MAX_READERS = 1024
 DURABILITIES = ("full", "last-transaction")
 SCAN_CHUNK = 4096
 KEY = struct.Struct(">Q")
@@ -80,43 +68,19 @@ class Log:
         self.folder = folder
         self.read_only = read_only
         self.durability = durability
+        self._files = (folder / "data.mdb", folder / "lock.mdb")
         self._pid = os.getpid()
-        check_data_file(folder / "data.mdb")
         self._open()
 
     def _open(self) -> None:
-        try:
-            self.env = lmdb.open(
-                str(self.folder),
-                map_size=_map_size(self.folder / "data.mdb"),
-                max_dbs=4,
-                max_readers=MAX_READERS,
-                readonly=self.read_only,
-                create=False,
-                metasync=self.durability == "full",
-                mode=0o600,
-                # On a read-only medium nobody can write, and lock.mdb cannot be opened.
-                lock=not (self.read_only and not os.access(self.folder, os.W_OK)),
-            )
-            self._entries = self.env.open_db(b"entries", create=False)
-            self.env.reader_check()
-        except (lmdb.Error, MemoryError) as error:
-            raise StoreUnusableException(
-                message=f"cannot open the log in {self.folder}: {error}{_hint(error)}"
-            ) from error
+        self.env, self._entries = open_environment(
+            self.folder, read_only=self.read_only, metasync=self.durability == "full"
+        )
         self._inodes = self._inodes_now()
 
     @classmethod
     def create(cls, folder: Path, store_created: Event, timestamp: int) -> None:
         """Make a log whose first entry is `store_created`; whole after any crash, or not there."""
-        temporary = folder.with_name(folder.name + ".tmp")
-        if temporary.exists():
-            shutil.rmtree(temporary)
-        temporary.mkdir(mode=0o700)
-        env = lmdb.open(str(temporary), map_size=MIN_MAP_SIZE_BYTES, max_dbs=4, mode=0o600)
-        # LMDB gives a folder that it opens the mode of its files.
-        temporary.chmod(0o700)
-        entries = env.open_db(b"entries")
         value, _ = encode_entry(
             previous_chain=GENESIS,
             kind=store_created.TAG,
@@ -129,16 +93,7 @@ class Log:
             body=encode_body(store_created),
             payload=None,
         )
-        with env.begin(write=True) as txn:
-            txn.put(KEY.pack(1), value, db=entries)
-        env.sync(True)
-        env.close()
-        sync_file(temporary / "data.mdb")
-        sync_file(temporary)
-        failpoints.hit("create.before-rename")
-        temporary.rename(folder)
-        failpoints.hit("create.after-rename")
-        sync_file(folder.parent)
+        create_environment(folder, KEY.pack(1), value)
 
     def close(self) -> None:
         """Release the mapping and the file handles."""
@@ -149,7 +104,6 @@ class Log:
         """Drop the environment, which may be unusable after an I/O error, and open it anew."""
         self.check_process()
         self.env.close()
-        check_data_file(self.folder / "data.mdb")
         self._open()
 
     def last_txnid(self) -> int:
@@ -159,7 +113,7 @@ class Log:
         return txnid
 
     def begin(self, write: bool = False) -> lmdb.Transaction:
-        """A transaction. Raises StoreBrokenException in a forked child or if files were replaced."""
+        """A transaction. Raises StoreBrokenException in a forked child."""
         self.check_process()
         try:
             return self.env.begin(write=write, buffers=True)
@@ -197,7 +151,7 @@ class Log:
             payload=payload,
         )
         if not txn.put(KEY.pack(seq), value, db=self._entries, append=True):
-            raise StoreBrokenException(message=f"log entry {seq} exists already: open the store again")
+            raise StoreBrokenException(message=f"log entry {seq} exists already: reopen the store")
         return Position(seq, chain, timestamp)
 
     def last_seq(self, txn: lmdb.Transaction) -> int:
@@ -269,9 +223,9 @@ class Log:
 
     def _inodes_now(self) -> list[tuple[int, int] | None]:
         inodes: list[tuple[int, int] | None] = []
-        for name in ("data.mdb", "lock.mdb"):
+        for path in self._files:
             try:
-                stat = os.stat(self.folder / name)
+                stat = path.stat()
                 inodes.append((stat.st_dev, stat.st_ino))
             except FileNotFoundError:
                 inodes.append(None)
@@ -286,9 +240,7 @@ class Log:
             )
 
 
-def _decode(
-    seq: int, key: Any, value: Any, chain: bytes, timestamp: int
-) -> tuple[Header, Event]:
+def _decode(seq: int, key: Any, value: Any, chain: bytes, timestamp: int) -> tuple[Header, Event]:
     if len(key) != KEY.size or (found := KEY.unpack(key)[0]) != seq:
         found = KEY.unpack(key)[0] if len(key) == KEY.size else bytes(key)
         raise LogCorruptedException(
@@ -303,25 +255,3 @@ def _decode(
             seq=seq,
         )
     return header, decode_body(header.kind, header.version, header.collection, body)
-
-
-def _map_size(data: Path) -> int:
-    """64 GiB, or a quarter of what RLIMIT_AS leaves; never below the file."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    size = MAP_SIZE_BYTES
-    if limit != resource.RLIM_INFINITY:
-        size = max(MIN_MAP_SIZE_BYTES, min(size, limit // 4)) // 4096 * 4096
-    while size < 2 * data.stat().st_size:
-        size *= 2
-    return size
-
-
-def _hint(error: Exception) -> str:
-    if isinstance(error, lmdb.LockError):
-        return (
-            "; if another container uses this store, both may have the same pid: share the pid "
-            "namespace"
-        )
-    if isinstance(error, MemoryError):
-        return "; the address space is too small for the map: raise RLIMIT_AS"
-    return ""

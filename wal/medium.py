@@ -60,9 +60,14 @@ def check_data_file(path: Path) -> None:
     A shorter file would be a SIGBUS at the first access to a missing page, which Python
     cannot catch.
     """
-    with path.open("rb") as file:
-        head = file.read(1 << 17)
-        size = os.fstat(file.fileno()).st_size
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 17)
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise StoreUnusableException(
+            message=f"{path} cannot be read ({error.strerror}): restore the log from a copy"
+        ) from error
     first = _meta(head, 0)
     page_size = first[0] if first else 4096
     metas = [m for m in (first, _meta(head, page_size)) if m]

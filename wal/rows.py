@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Column:
         assert self.offsets is not None
         data = self.values.tobytes()
         bounds = (self.offsets - self.offsets[0]).tolist()
-        return [str(data[a:b], "utf-8") for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [str(data[a:b], "utf-8") for a, b in pairwise(bounds)]
 
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Column:
@@ -175,8 +176,10 @@ def decode_rows(n: int, layout: Layout, payload: Any, alignment: int = ALIGNMENT
         item = np.dtype(dtype)
         if item.hasobject or size % item.itemsize:
             raise ValueError(f"field {field_id} part {part}: {size} bytes of {dtype}")
-        array = np.frombuffer(payload, item, size // item.itemsize, position) if size else (
-            np.empty(0, item)
+        array = (
+            np.frombuffer(payload, item, size // item.itemsize, position)
+            if size
+            else (np.empty(0, item))
         )
         parts.setdefault(field_id, {})[part] = array.reshape(-1, per_row) if per_row else array
         position += size + -size % alignment

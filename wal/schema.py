@@ -47,7 +47,7 @@ STORED = INTEGERS | FLOATS | TEXTS | VECTORS | {DataType.BOOL}
 
 @dataclass(frozen=True)
 class Field:
-    """One field. `id` is its identity in the log and in files; the name may change, the id never."""
+    """One field. `id` is its identity in the log and in files, for ever."""
 
     id: int
     name: str
@@ -88,7 +88,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Schema:
-    """The fields of a collection in order. The dynamic field, if enabled, is the last one: `$meta`."""
+    """The fields of a collection in order. The dynamic field, if enabled, is the last: `$meta`."""
 
     fields: tuple[Field, ...]
     description: str = ""

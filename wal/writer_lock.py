@@ -25,6 +25,7 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._pid = 0
 
     def acquire(self, timeout_s: float) -> None:
         """Take the lock, waiting at most `timeout_s` seconds.
@@ -42,6 +43,7 @@ class WriterLock:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+        self._pid = os.getpid()
 
     def _wait(self, descriptor: int, deadline: float, timeout_s: float) -> None:
         pause = 0.0005
@@ -70,6 +72,10 @@ class WriterLock:
     def release(self) -> None:
         """Give the lock back. Does nothing if it is not held."""
         if self._descriptor is not None:
+            # A forked child shares the lock: closing alone would leave it with a living child,
+            # and a child must not unlock what its parent holds.
+            if os.getpid() == self._pid:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -1,0 +1,33 @@
+"""Properties of collections: their names and what they may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from walvec.segments.commands import SEGMENT_MAX_BYTES_PROPERTY
+from walvec.segments.loaded import MMAP_PROPERTY
+from walvec.wal.errors import ParamError
+
+PROPERTIES = {MMAP_PROPERTY: "true or false", SEGMENT_MAX_BYTES_PROPERTY: "a positive integer"}
+
+
+def check_properties(collection: str, properties: dict[str, Any]) -> dict[str, str]:
+    """Properties as texts. Raises ParamError for an unknown name or an impossible value."""
+    texts = {}
+    for key, value in properties.items():
+        text = str(value).lower()
+        check_property_name(collection, key)
+        number = key == SEGMENT_MAX_BYTES_PROPERTY and text.isdecimal() and int(text) > 0
+        if not number and not (key == MMAP_PROPERTY and text in ("true", "false")):
+            raise ParamError(
+                message=f"property {key} of {collection} is {value!r}, not {PROPERTIES[key]}"
+            )
+        texts[key] = text
+    return texts
+
+
+def check_property_name(collection: str, key: str) -> None:
+    """Raise ParamError unless a collection can have a property of this name."""
+    if key not in PROPERTIES:
+        names = ", ".join(PROPERTIES)
+        raise ParamError(message=f"property {key} of {collection} is not one of {names}")

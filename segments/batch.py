@@ -1,0 +1,45 @@
+"""Rows made ready for the log before the lock is taken: cut into chunks, encoded, hashed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from walvec.wal.entry import Payload, payload_of
+from walvec.wal.rows import DTYPES, Column, Layout, Rows, encode_rows
+from walvec.wal.schema import DataType, Schema
+
+MAX_EVENT_BYTES = 16 << 20
+
+
+class Batch(NamedTuple):
+    """Rows made ready for the log, in chunks of at most 16 MiB."""
+
+    chunks: list[tuple[Rows, Layout, Payload]]
+    n: int
+
+
+def batch_of(rows: Rows) -> Batch:
+    """Encode and hash rows. The arrays are kept, not copied."""
+    per_row = max(1, rows.nbytes() // max(1, rows.n))
+    step = max(1, MAX_EVENT_BYTES // per_row)
+    if step >= rows.n:
+        return Batch([_chunk(rows)], rows.n)
+    parts = [rows.slice(i, min(i + step, rows.n)) for i in range(0, rows.n, step)]
+    return Batch([_chunk(part) for part in parts], rows.n)
+
+
+def _chunk(rows: Rows) -> tuple[Rows, Layout, Payload]:
+    layout, buffers = encode_rows(rows)
+    return rows, layout, payload_of(buffers)
+
+
+def with_auto_ids(rows: Rows, schema: Schema, first_id: int | None) -> Rows:
+    """The rows with their primary key column, which the log states by its first value alone."""
+    if first_id is None:
+        return rows
+    primary = schema.primary
+    ids = np.arange(first_id, first_id + rows.n, dtype=DTYPES[DataType.INT64])
+    column = Column.of_texts(map(str, ids.tolist())) if primary.is_text else Column(ids)
+    return Rows(rows.n, {primary.id: column, **rows.columns})

@@ -1,0 +1,213 @@
+"""The builder: a child process that builds indexes, so that nothing it does harms this one.
+
+Annoy holds the GIL for seconds while rows are added, and kills its process when memory is
+short; FAISS' number of threads is a switch of the whole process. The child is started by the
+first build, stays, takes one processor at low priority, and ends when its standard input is
+closed: by `close`, or by the kernel when this process is gone, also in the middle of a build.
+
+One JSON object a line, requests on standard input, replies on standard output:
+
+    {"vectors": path, "offset": bytes, "n": rows, "dim": dim, "spec": IndexSpec data, "out": path}
+    {"ok": true, "params": {...}}
+    {"ok": false, "error": "..."}
+
+`vectors` is read in place (mapped): n rows of dim float32 in C order from `offset` on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from walvec.segments.index import IndexSpec, build_index, say_clamped
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MAX_STDERR_CHARS = 400
+NICENESS = 10
+
+
+class BuildFailed(Exception):
+    """An index could not be built; the message says why. Searches stay exact."""
+
+
+class Builder:
+    """Builds one index at a time in a child of its own. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._guard = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self._owner = 0
+        self._stderr: IO[bytes] | None = None
+        self._closed = False
+
+    def build(
+        self,
+        spec: IndexSpec,
+        vectors: str | Path,
+        offset: int,
+        n: int,
+        dim: int,
+        out: str | Path,
+    ) -> dict[str, Any]:
+        """Build an index from `vectors`, a file, into the file `out`, as `index.build_index` does.
+
+        Blocks until it is there and returns the parameters used. Raises BuildFailed if the
+        child reports an error, dies (the next build starts another), or `close` was called.
+        """
+        request = {
+            "vectors": str(Path(vectors).absolute()),
+            "offset": offset,
+            "n": n,
+            "dim": dim,
+            "spec": spec.to_data(),
+            "out": str(Path(out).absolute()),
+        }
+        with self._turn:
+            reply = self._ask(json.dumps(request))
+        if not reply["ok"]:
+            raise BuildFailed(f"index {spec.name} ({spec.index_type}): {reply['error']}")
+        params: dict[str, Any] = reply["params"]
+        say_clamped(spec, params, n)
+        return params
+
+    def _ask(self, request: str) -> dict[str, Any]:
+        child = self._started()
+        assert child.stdin is not None and child.stdout is not None, "both are pipes"
+        line = ""
+        # A child that is gone shows as a broken pipe when written to, or as the end when read.
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(request + "\n")
+            child.stdin.flush()
+            line = child.stdout.readline()
+        if not line.endswith("\n"):
+            raise BuildFailed(self._obituary(child))
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _started(self) -> subprocess.Popen[str]:
+        """The child, started if there is none. After a fork it is the parent's, not ours."""
+        with self._guard:
+            if self._closed:
+                raise BuildFailed("the builder was closed")
+            if self._child is None or self._owner != os.getpid():
+                self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the child)
+                try:
+                    self._child = _start(self._stderr)
+                except OSError as error:
+                    raise BuildFailed(f"no process for building can be started: {error}") from error
+                self._owner = os.getpid()
+            return self._child
+
+    def _obituary(self, child: subprocess.Popen[str]) -> str:
+        """Bury a dead child and say what it died of."""
+        child.kill()
+        code = child.wait()
+        with self._guard:
+            self._child = None
+            stderr, self._stderr = self._stderr, None
+        _hang_up(child)
+        said = ""
+        if stderr is not None:
+            stderr.seek(0)
+            said = stderr.read().decode(errors="replace").strip()[-MAX_STDERR_CHARS:]
+            stderr.close()
+        if self._closed:
+            return "the builder was closed during the build"
+        cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        if code == -signal.SIGKILL:
+            cause += ", often for want of memory"
+        return f"the building process died ({cause})" + (f": {said}" if said else "")
+
+    def close(self) -> None:
+        """End the child, also in the middle of a build, which then fails. No build follows."""
+        with self._guard:
+            self._closed = True
+            child = self._child if self._owner == os.getpid() else None
+        if child is None:
+            return
+        child.kill()
+        # A build under way sees its child die and buries it; else that is done here.
+        with self._turn:
+            if self._child is child:
+                self._obituary(child)
+
+
+def _start(stderr: IO[bytes]) -> subprocess.Popen[str]:
+    # The child must find the walvec that this process runs, however it was found, and nothing
+    # that lies in the working directory.
+    paths = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
+    env = {**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", **dict.fromkeys(THREADS, "1")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "walvec.segments.builder"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        encoding="utf-8",
+        env=env,
+        close_fds=True,
+        cwd=os.sep,
+        # Out of reach of Ctrl-C in the parent's terminal.
+        start_new_session=True,
+    )
+
+
+def _hang_up(child: subprocess.Popen[str]) -> None:
+    for pipe in (child.stdin, child.stdout):
+        # Closing flushes what a dead child did not read.
+        with contextlib.suppress(BrokenPipeError):
+            if pipe is not None:
+                pipe.close()
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one request; every error is a reply."""
+    try:
+        n, dim = int(request["n"]), int(request["dim"])
+        vectors = np.empty((0, dim), np.float32)
+        if n:
+            vectors = np.memmap(
+                request["vectors"], np.float32, "r", int(request["offset"]), (n, dim)
+            )
+        spec = IndexSpec.from_data(request["spec"])
+        return {"ok": True, "params": build_index(spec, vectors, request["out"])}
+    except Exception as error:
+        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
+
+
+def serve() -> None:
+    """The child: answer requests until standard input ends, then be gone at once."""
+    os.nice(NICENESS)
+    logging.getLogger("walvec").disabled = True
+    # Replies have a descriptor of their own: what a library prints must not come between them.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    while True:
+        replies.write(json.dumps(answer(json.loads(requests.get()))) + "\n")
+        replies.flush()
+
+
+def _read(requests: queue.SimpleQueue[str]) -> None:
+    """Pass requests on. At the end of input nobody waits for an answer: leave mid-build, too."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,227 @@
+"""apply and the state's digest: every event, and equal digests for equal states alone."""
+
+from __future__ import annotations
+
+import copy
+
+from lab import ID, flat_spec, schema
+
+from walvec.segments.apply import apply
+from walvec.segments.state import State, digest, index_file, vector_bytes_per_row
+from walvec.wal.events import (
+    EVENTS,
+    CollectionAltered,
+    CollectionCreated,
+    CollectionDropped,
+    CollectionLoaded,
+    CollectionReleased,
+    CollectionRenamed,
+    Event,
+    IndexCreated,
+    IndexDropped,
+    RowsDeleted,
+    RowsInserted,
+    RowsUpserted,
+    SegmentPersisted,
+    SegmentsMerged,
+    SegmentsSealed,
+    StoreCreated,
+)
+
+C, P, INDEX, S1, S2, MERGED = 1, 2, 3, 4, 5, 6
+LAYOUT = ((ID, "v", "<i8", 0, 8),)
+HISTORY: list[Event] = [
+    StoreCreated(0, bytes(range(16)), "x"),
+    CollectionCreated(C, "c", schema().to_data(), {"_default": P}, {"a": "1"}, "Strong", 2),
+    IndexCreated(C, flat_spec(INDEX).to_data()),
+    CollectionLoaded(C),
+    RowsInserted(C, P, S1, 3, None, LAYOUT),
+    RowsUpserted(C, P, S1, 2, None, LAYOUT),
+    RowsDeleted(C, 2, LAYOUT),
+    SegmentsSealed(C, (S1,), "flush"),
+    SegmentPersisted(C, S1, (("columns.wvc", 9, bytes(16)),), {"numpy": "2"}),
+    RowsInserted(C, P, S2, 4, 7, LAYOUT),
+    SegmentsSealed(C, (S2,), "size"),
+    SegmentsMerged(C, (S1, S2), MERGED),
+    SegmentPersisted(C, MERGED, ((f"index-{INDEX:x}.bin", 5, bytes(16)),), {}),
+    CollectionAltered(C, {"b": "2"}, ("a", "absent")),
+    CollectionRenamed(C, "d"),
+    IndexDropped(C, "flat"),
+    CollectionReleased(C),
+    CollectionDropped(C),
+]
+
+
+def fold(events: list[Event]) -> State:
+    """The state after these events."""
+    state = State()
+    for seq, event in enumerate(events, 1):
+        apply(state, seq, 1000 + seq, event)
+    return state
+
+
+def after(kind: type[Event], number: int = 1) -> State:
+    """The state right after the n-th event of a kind."""
+    places = [i for i, event in enumerate(HISTORY, 1) if type(event) is kind]
+    return fold(HISTORY[: places[number - 1]])
+
+
+def test_the_history_has_every_event() -> None:
+    assert {type(event) for event in HISTORY} == set(EVENTS.values())
+
+
+def test_every_event_sets_seq_and_time() -> None:
+    for n in range(1, len(HISTORY) + 1):
+        state = fold(HISTORY[:n])
+        assert (state.seq, state.timestamp) == (n, 1000 + n)
+
+
+def test_a_created_collection_has_a_name_ids_and_a_time() -> None:
+    state = after(CollectionCreated)
+    collection = state.collections[C]
+    assert state.store_id == bytes(range(16))
+    assert state.names == {"c": C}
+    assert collection.schema == schema()
+    assert (collection.partitions, collection.properties) == ({"_default": P}, {"a": "1"})
+    assert (collection.consistency_level, collection.num_shards) == ("Strong", 2)
+    assert (collection.loaded, collection.created_at, state.next_id) == (False, 1002, P + 1)
+
+
+def test_an_index_is_found_by_its_field() -> None:
+    collection = after(IndexCreated).collections[C]
+    assert collection.indexes == {"flat": flat_spec(INDEX)}
+    assert collection.index_of(flat_spec(INDEX).field_id) == flat_spec(INDEX)
+    assert collection.index_of(ID) is None
+    assert after(IndexCreated).next_id == INDEX + 1
+
+
+def test_loaded_and_released_are_flags() -> None:
+    assert after(CollectionLoaded).collections[C].loaded
+    assert not after(CollectionReleased).collections[C].loaded
+
+
+def test_inserted_and_upserted_rows_go_to_the_growing_segment() -> None:
+    state = after(RowsUpserted)
+    collection = state.collections[C]
+    segment = collection.segments[S1]
+    assert segment.extents == [(5, 3), (6, 2)]
+    assert (segment.rows, segment.sealed, segment.partition) == (5, 0, P)
+    assert (collection.growing, collection.written) == ({P: S1}, 6)
+    assert (collection.next_auto_id, state.next_id) == (1, S1 + 1)
+
+
+def test_auto_ids_go_on_after_those_that_were_given() -> None:
+    assert after(RowsInserted, 2).collections[C].next_auto_id == 7 + 4
+
+
+def test_deletes_are_remembered_with_their_seq() -> None:
+    collection = after(RowsDeleted).collections[C]
+    assert collection.deletes == [(7, 2)]
+    assert collection.written == 7
+
+
+def test_a_sealed_segment_does_not_grow() -> None:
+    collection = after(SegmentsSealed).collections[C]
+    assert collection.segments[S1].sealed == 8
+    assert collection.growing == {}
+
+
+def test_persisted_files_are_recorded() -> None:
+    files = after(SegmentPersisted).collections[C].segments[S1].files
+    assert {name: (f.length, f.digest) for name, f in files.items()} == {
+        "columns.wvc": (9, bytes(16))
+    }
+
+
+def test_merged_segments_are_one_with_all_rows_and_no_files() -> None:
+    state = after(SegmentsMerged)
+    (segment,) = state.collections[C].segments.values()
+    assert (segment.id, segment.rows, segment.sealed) == (MERGED, 9, 12)
+    assert segment.extents == [(5, 3), (6, 2), (10, 4)]
+    assert (segment.files, state.next_id) == ({}, MERGED + 1)
+
+
+def test_a_merged_segment_takes_the_place_of_its_first_source() -> None:
+    events = [*HISTORY[:11], RowsInserted(C, P, MERGED, 1, None, LAYOUT)]
+    state = fold(events)
+    apply(state, 13, 1, SegmentsMerged(C, (S1, S2), MERGED + 1))
+    assert list(state.collections[C].segments) == [MERGED + 1, MERGED]
+
+
+def test_properties_are_set_and_dropped() -> None:
+    assert after(CollectionAltered).collections[C].properties == {"b": "2"}
+
+
+def test_a_renamed_collection_is_found_by_its_new_name_alone() -> None:
+    state = after(CollectionRenamed)
+    assert state.names == {"d": C}
+    assert state.collections[C].name == "d"
+
+
+def test_a_dropped_index_takes_its_files_along() -> None:
+    before = after(CollectionRenamed).collections[C].segments[MERGED]
+    assert list(before.files) == [index_file(flat_spec(INDEX))]
+    collection = after(IndexDropped).collections[C]
+    assert (collection.indexes, collection.segments[MERGED].files) == ({}, {})
+
+
+def test_a_dropped_collection_is_gone_and_its_ids_are_not_used_again() -> None:
+    state = after(CollectionDropped)
+    assert (state.collections, state.names, state.next_id) == ({}, {}, MERGED + 1)
+
+
+def test_equal_histories_have_equal_digests() -> None:
+    for n in range(len(HISTORY) + 1):
+        assert digest(fold(HISTORY[:n])) == digest(fold(copy.deepcopy(HISTORY[:n])))
+
+
+def test_every_event_changes_the_digest() -> None:
+    digests = [digest(fold(HISTORY[:n])) for n in range(len(HISTORY) + 1)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_order_in_which_dictionaries_were_filled_does_not_matter() -> None:
+    left, right = after(SegmentsSealed, 2), after(SegmentsSealed, 2)
+    collection = right.collections[C]
+    segments = dict(reversed(collection.segments.items()))
+    collection.segments = segments
+    collection.properties = {"y": "2", "x": "1"}
+    left.collections[C].properties = {"x": "1", "y": "2"}
+    assert list(collection.segments) != list(left.collections[C].segments)
+    assert digest(left) == digest(right)
+
+
+def test_any_difference_in_the_data_is_another_digest() -> None:
+    whole = after(CollectionAltered)
+    seen = {digest(whole)}
+
+    def differ(change: str) -> None:
+        state = copy.deepcopy(whole)
+        exec(change, {"state": state, "c": state.collections[C], "s": MERGED})
+        assert digest(state) not in seen, change
+        seen.add(digest(state))
+
+    for change in (
+        "state.seq += 1",
+        "state.timestamp += 1",
+        "state.next_id += 1",
+        "state.store_id = bytes(16)",
+        "state.names['x'] = 1",
+        "c.loaded = not c.loaded",
+        "c.next_auto_id += 1",
+        "c.written += 1",
+        "c.growing[2] = 9",
+        "c.deletes.append((1, 1))",
+        "c.properties['b'] = '3'",
+        "c.num_shards += 1",
+        "c.segments[s].rows += 1",
+        "c.segments[s].sealed += 1",
+        "c.segments[s].extents[0] = (4, 3)",
+        "c.segments[s].files.clear()",
+        "c.indexes.clear()",
+    ):
+        differ(change)
+
+
+def test_the_upper_limit_counts_the_bytes_of_all_vectors() -> None:
+    assert vector_bytes_per_row(schema(7)) == 28

@@ -1,0 +1,162 @@
+"""What `walvec info` says of a store."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from walvec.recovery.open import open_store
+from walvec.segments.counting import count_rows
+from walvec.segments.index import needs_file
+from walvec.segments.state import (
+    Collection,
+    Segment,
+    State,
+    digest,
+    index_file,
+    vector_bytes_per_row,
+)
+from walvec.segments.store import Store
+from walvec.tools.log_lines import Line, time_text
+from walvec.tools.tables import print_table, size_text
+from walvec.wal.errors import MilvusException
+from walvec.wal.log import Position
+
+
+def store_info(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Everything about a store as plain data. Nothing on disk is changed.
+
+    Raises StoreUnusableException. A damaged entry is named in "damage", and the rest is the
+    store before it.
+    """
+    store = open_store(path, read_only=True)
+    try:
+        info = store.with_state(_catalog)
+        chain, log_bytes = _walk(store, info["last_seq"])
+        for data in info["collections"]:
+            data["rows"] = _rows(store, data["name"])
+            data["log_bytes"] = log_bytes[data["id"]]
+            data["file_bytes"] = sum(
+                _folder_bytes(store.segments_folder / s["folder"]) for s in data["segments"]
+            )
+        return {
+            "path": str(path),
+            **info,
+            "chain": chain.hex(),
+            "log_bytes": (store.log.folder / "data.mdb").stat().st_size,
+            "segments_bytes": _folder_bytes(store.segments_folder),
+            "damage": None if store.damage is None else store.damage.message,
+        }
+    finally:
+        store.close()
+
+
+def _catalog(state: State) -> dict[str, Any]:
+    return {
+        "store_id": state.store_id.hex(),
+        "last_seq": state.seq,
+        "last_time": time_text(state.timestamp),
+        "state_digest": digest(state).hex(),
+        "collections": [_collection(c) for _, c in sorted(state.collections.items())],
+    }
+
+
+def _collection(collection: Collection) -> dict[str, Any]:
+    segments = list(collection.segments.values())
+    return {
+        "name": collection.name,
+        "id": collection.id,
+        "rows": None,
+        "loaded": collection.loaded,
+        "load_state": "Loaded" if collection.loaded else "NotLoad",
+        "growing": sum(not s.sealed for s in segments),
+        "sealed": sum(s.sealed > 0 for s in segments),
+        "vector_bytes": sum(s.rows for s in segments) * vector_bytes_per_row(collection.schema),
+        "properties": dict(collection.properties),
+        "indexes": _indexes(collection),
+        "segments": [_segment(s) for s in segments],
+    }
+
+
+def _indexes(collection: Collection) -> list[dict[str, Any]]:
+    sealed = [s for s in collection.segments.values() if s.sealed]
+    return [
+        {
+            "name": index.name,
+            "field": index.field_name,
+            "index_type": index.index_type,
+            "metric_type": index.metric_type,
+            "params": dict(index.params),
+            "built": sum(not needs_file(index) or index_file(index) in s.files for s in sealed),
+            "of": len(sealed),
+        }
+        for index in collection.indexes.values()
+    ]
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "id": segment.id,
+        "folder": f"{segment.id:x}",
+        "state": "sealed" if segment.sealed else "growing",
+        "rows": segment.rows,
+        "files": {name: record.length for name, record in segment.files.items()},
+    }
+
+
+def _walk(store: Store, last_seq: int) -> tuple[bytes, Counter[int]]:
+    """The chain at a seq, and the bytes of each collection's entries up to it."""
+    sizes: Counter[int] = Counter()
+    chain = b""
+    if last_seq:
+        for header, event in store.log.scan(Position()):
+            sizes[event.collection] += Line(header, event, "").size
+            chain = header.chain
+            if header.seq == last_seq:
+                break
+    return chain, sizes
+
+
+def _rows(store: Store, name: str) -> int | None:
+    """Visible rows; None where the log does not give them."""
+    try:
+        return count_rows(store, store.info(name))
+    except MilvusException:
+        return None
+
+
+def _folder_bytes(folder: Path) -> int:
+    sizes = [p.lstat().st_size for p in folder.rglob("*") if p.is_file()]
+    return sum(sizes)
+
+
+def print_info(info: dict[str, Any]) -> None:
+    """The same for people."""
+    print(f"store         {info['path']}")
+    print(f"store id      {info['store_id']}")
+    print(f"last seq      {info['last_seq']}, {info['last_time']}")
+    print(f"chain         {info['chain']}")
+    print(f"state digest  {info['state_digest']}")
+    print(f"log           {size_text(info['log_bytes'])}")
+    print(f"segments      {size_text(info['segments_bytes'])}")
+    if info["damage"]:
+        print(f"DAMAGE        {info['damage']}")
+    print()
+    if not info["collections"]:
+        print("no collections")
+        return
+    headings = ("collection", "rows", "growing", "sealed", "log", "files", "load state", "indexes")
+    print_table(headings, [_row(data) for data in info["collections"]], "rows growing sealed")
+
+
+def _row(data: dict[str, Any]) -> list[Any]:
+    indexes = [
+        f"{i['field']}: {i['index_type']} {i['metric_type']} {i['built']}/{i['of']}"
+        for i in data["indexes"]
+    ]
+    rows = "?" if data["rows"] is None else data["rows"]
+    sizes = (size_text(data["log_bytes"]), size_text(data["file_bytes"]))
+    counts = (data["growing"], data["sealed"])
+    return [data["name"], rows, *counts, *sizes, data["load_state"], ", ".join(indexes)]

@@ -1,0 +1,102 @@
+"""The LMDB environment under the log: made atomically, opened with the flags that keep promises.
+
+- Created in `log.tmp`, synced, closed, file and folder fsynced, renamed, parent fsynced: LMDB's
+  first write is not atomic, and LMDB never syncs a folder.
+- sync=True always. metasync=False ("last-transaction") may lose the last transaction to a
+  power cut, never integrity. sync=False and writemap do not exist here.
+- The file's size is checked before it is mapped: a file that was cut is SIGBUS.
+- A map of 64 GiB from the start, less under RLIMIT_AS.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from walvec.wal import failpoints
+from walvec.wal.errors import StoreUnusableException
+from walvec.wal.medium import check_data_file, sync_file
+
+MAP_SIZE_BYTES = 64 << 30
+MIN_MAP_SIZE_BYTES = 64 << 20
+MAX_READERS = 1024
+MAX_DATABASES = 4
+ENTRIES = b"entries"
+
+
+def open_environment(folder: Path, *, read_only: bool, metasync: bool) -> tuple[Any, Any]:
+    """The environment in `folder` and its database `entries`. Raises StoreUnusableException."""
+    data = folder / "data.mdb"
+    check_data_file(data)
+    env = None
+    try:
+        env = lmdb.open(
+            str(folder),
+            map_size=_map_size(data),
+            max_dbs=MAX_DATABASES,
+            max_readers=MAX_READERS,
+            readonly=read_only,
+            create=False,
+            metasync=metasync,
+            mode=0o600,
+            # On a read-only medium nobody can write, and lock.mdb cannot be opened.
+            lock=not (read_only and not os.access(folder, os.W_OK)),
+        )
+        entries = env.open_db(ENTRIES, create=False)
+        env.reader_check()
+    except (lmdb.Error, MemoryError) as error:
+        if env is not None:
+            env.close()
+        raise StoreUnusableException(
+            message=f"cannot open the log in {folder}: {error}{_hint(error)}"
+        ) from error
+    return env, entries
+
+
+def create_environment(folder: Path, key: bytes, value: bytes) -> None:
+    """An environment with one entry: whole after any crash, or not there."""
+    temporary = folder.with_name(folder.name + ".tmp")
+    if temporary.exists():
+        shutil.rmtree(temporary)
+    temporary.mkdir(mode=0o700)
+    env = lmdb.open(str(temporary), map_size=MIN_MAP_SIZE_BYTES, max_dbs=MAX_DATABASES, mode=0o600)
+    # LMDB gives a folder that it opens the mode of its files.
+    temporary.chmod(0o700)
+    entries = env.open_db(ENTRIES)
+    with env.begin(write=True) as txn:
+        txn.put(key, value, db=entries)
+    env.sync(True)
+    env.close()
+    sync_file(temporary / "data.mdb")
+    sync_file(temporary)
+    failpoints.hit("create.before-rename")
+    temporary.rename(folder)
+    failpoints.hit("create.after-rename")
+    sync_file(folder.parent)
+
+
+def _map_size(data: Path) -> int:
+    """64 GiB, or a quarter of what RLIMIT_AS leaves; never below the file."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    size = MAP_SIZE_BYTES
+    if limit != resource.RLIM_INFINITY:
+        size = max(MIN_MAP_SIZE_BYTES, min(size, limit // 4)) // 4096 * 4096
+    while size < 2 * data.stat().st_size:
+        size *= 2
+    return size
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, lmdb.LockError):
+        return (
+            "; if another container uses this store, both may have the same pid: share the pid "
+            "namespace"
+        )
+    if isinstance(error, MemoryError):
+        return "; the address space is too small for the map: raise RLIMIT_AS"
+    return ""
