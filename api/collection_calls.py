@@ -12,6 +12,7 @@ from walvec.schema import CollectionSchema, check_name, field_descriptions, to_s
 from walvec.segments import commands
 from walvec.segments.counting import count_rows
 from walvec.session import Session, check_options, check_partitions, consistency_level_of
+from walvec.wal import failpoints
 from walvec.wal.errors import (
     CollectionAlreadyExistException,
     CollectionNotExistException,
@@ -229,6 +230,7 @@ class CollectionCalls(Session):
             raise NotSupportedException(message="replica_number: one machine holds one replica")
         info = self.info(collection_name)
         self._execute(commands.load(info.id, info.name), timeout)
+        failpoints.hit("load.after-commit")
         self._store.view(self.info(collection_name))
 
     def refresh_load(
@@ -249,6 +251,7 @@ class CollectionCalls(Session):
         check_options("release_collection", kwargs)
         info = self.info(collection_name)
         self._execute(commands.release(info.id, info.name), timeout)
+        failpoints.hit("release.after-commit")
         self._store.release_memory()
 
     def get_load_state(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from walvec.client import MilvusClient
 from walvec.connections import DEFAULT_ALIAS, connections
 from walvec.convert import columns_of, rows_of
+from walvec.descriptions import Group, Index, Replica
 from walvec.params import IndexParams
 from walvec.results import ExtraList, MutationResult, SearchResult
 from walvec.schema import CollectionSchema, FieldSchema, from_schema
@@ -17,32 +17,6 @@ from walvec.wal.errors import (
     IndexNotExistException,
     SchemaNotReadyException,
 )
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index of a collection: `index.params` has index_type, metric_type and params."""
-
-    field_name: str
-    index_name: str
-    params: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Group:
-    """The one replica of an embedded store: this process."""
-
-    id: int
-    shards: tuple[str, ...]
-    group_nodes: tuple[int, ...]
-    resource_group: str
-
-
-@dataclass(frozen=True)
-class Replica:
-    """Replica groups of a loaded collection, none of another."""
-
-    groups: list[Group]
 
 
 class Collection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +15,12 @@ from walvec.segments.catalog import CollectionInfo
 from walvec.segments.commands import IMPLICIT_INDEX
 from walvec.segments.index import search_params as check_search_params
 from walvec.segments.pk_index import pk_values
-from walvec.segments.search import Found, Plan, live_rows, search
-from walvec.segments.view import Predicate, SegmentView, View
+from walvec.segments.search import Found, Plan, search
+from walvec.segments.view import Place, Predicate, SegmentView, View, selected_rows
 from walvec.session import field_of
 from walvec.wal.errors import FieldNotExistException, ParamError
 from walvec.wal.rows import Array, Column
 from walvec.wal.schema import Field
-
-Place = tuple[SegmentView, int]
 
 
 class Output(NamedTuple):
@@ -63,26 +61,23 @@ class Reader:
         places: list[Place] = []
         predicate = _predicate(compiled)
         for segment in self.view.segments:
-            for rows in live_rows([segment], predicate):
-                left = None if end is None else end - len(places)
-                places.extend((segment, row) for row in rows[:left].tolist())
+            left = None if end is None else end - len(places)
+            rows = selected_rows(segment, predicate)[:left].tolist()
+            places.extend((segment, row) for row in rows)
             if end is not None and len(places) >= end:
                 break
         return self._entities(places[offset:], output_fields)
 
     def count(self, compiled: Filter | None) -> ExtraList:
         """[{"count(*)": n}]"""
-        rows = live_rows(self.view.segments, _predicate(compiled))
-        return self._list([{"count(*)": sum(map(len, rows))}])
+        predicate = _predicate(compiled)
+        count = sum(len(selected_rows(s, predicate)) for s in self.view.segments)
+        return self._list([{"count(*)": count}])
 
     def matching_pks(self, predicate: Predicate) -> Column:
         """The primary keys of the rows that match."""
         primary = self.info.schema.primary.id
-        rows = live_rows(self.view.segments, predicate)
-        parts = [
-            segment.column(primary).take(positions)
-            for segment, positions in zip(self.view.segments, rows, strict=True)
-        ]
+        parts = [s.column(primary).take(selected_rows(s, predicate)) for s in self.view.segments]
         return Column.concatenate(parts) if parts else Column(np.empty(0, np.int64))
 
     def search(
@@ -102,12 +97,8 @@ class Reader:
         queries = query_vectors(data, field, self.info.name)
         plan = Plan(field, metric, index, params, limit + offset, _predicate(compiled))
         found = search(self.view, plan, queries)
-        if offset:
-            found = [hits[offset:] for hits in found]
-        if round_decimal >= 0:
-            found = [[(round(s, round_decimal), g, r) for s, g, r in hits] for hits in found]
         output = self._output(output_fields) if output_fields else None
-        hits = [self._hits(one, output) for one in found]
+        hits = [self._hits(one, offset, round_decimal, output) for one in found]
         return SearchResult(hits, extra={"seq": self.view.seq})
 
     def _vector_field(self, anns_field: str | None) -> Field:
@@ -141,12 +132,26 @@ class Reader:
             return wanted, None, {}
         return index.metric_type, index, check_search_params(index, params)
 
-    def _hits(self, found: list[Found], output: Output | None) -> Hits:
+    def _hits(self, found: Found, offset: int, round_decimal: int, output: Output | None) -> Hits:
+        scores, places = found.scores[offset:], found.places[offset:]
+        if round_decimal >= 0:
+            scores = [round(score, round_decimal) for score in scores]
         primary = self.info.schema.primary
-        places = [(segment, row) for _, segment, row in found]
         entities = None if output is None else self._rows(places, output)
-        scores = [score for score, _, _ in found]
-        return Hits(_pks_at(places, primary), scores, primary.name, entities)
+        return Hits(self._pks_at(places), scores, primary.name, entities)
+
+    def _pks_at(self, places: list[Place]) -> list[Any]:
+        """Primary keys of rows."""
+        primary = self.info.schema.primary.id
+        pks: list[Any] = [None] * len(places)
+        for segment, numbers, rows in _by_segment(places, len(self.view.segments)):
+            column = segment.column(primary)
+            values: list[Any] = pk_values(column.take(rows))
+            if len(values) == len(pks):
+                return values
+            for number, pk in zip(numbers, values, strict=True):
+                pks[number] = pk
+        return pks
 
     def _entities(self, places: list[Place], output_fields: Sequence[str] | None) -> ExtraList:
         output = self._output(output_fields or ["*"], with_pk=True)
@@ -181,7 +186,7 @@ class Reader:
     def _rows(self, places: list[Place], output: Output) -> list[dict[str, Any]]:
         """The rows at these places, read segment by segment, in the order of `places`."""
         rows: list[dict[str, Any]] = [{}] * len(places)
-        for segment, numbers, positions in _by_segment(places):
+        for segment, numbers, positions in _by_segment(places, len(self.view.segments)):
             columns = {f.id: segment.column(f.id).take(positions) for f in output.fields}
             found = python_rows(columns, output.fields, len(numbers), output.keys)
             for number, row in zip(numbers, found, strict=True):
@@ -193,21 +198,14 @@ def _predicate(compiled: Filter | None) -> Callable[..., Array] | None:
     return None if compiled is None else compiled.mask
 
 
-def _pks_at(places: list[Place], primary: Field) -> list[Any]:
-    """Primary keys of rows."""
-    if len({id(segment) for segment, _ in places}) == 1:
-        positions = np.array([row for _, row in places])
-        return pk_values(places[0][0].column(primary.id).take(positions))
-    pks: list[Any] = [None] * len(places)
-    for segment, numbers, positions in _by_segment(places):
-        found = pk_values(segment.column(primary.id).take(positions))
-        for number, pk in zip(numbers, found, strict=True):
-            pks[number] = pk
-    return pks
-
-
-def _by_segment(places: list[Place]) -> list[tuple[SegmentView, list[int], Array]]:
-    """Places grouped: (segment, which of `places`, their rows)."""
+def _by_segment(
+    places: list[Place], segments: int
+) -> Iterable[tuple[SegmentView, Sequence[int], Array]]:
+    """Places grouped: (segment, which of `places`, their rows). `segments`: how many there are."""
+    if not places:
+        return ()
+    if segments == 1:
+        return ((places[0][0], range(len(places)), np.array([row for _, row in places])),)
     groups: dict[int, tuple[SegmentView, list[int], list[int]]] = {}
     for number, (segment, row) in enumerate(places):
         _, numbers, rows = groups.setdefault(id(segment), (segment, [], []))

@@ -21,12 +21,14 @@ from walvec.wal.errors import LogCorruptedException
 from walvec.wal.rows import Array, Column, Rows
 
 ATTEMPTS = 3
+UNFINISHED = {".tmp", ".draft"}
+"""How files end that are being written; closing a store in the middle of a build leaves one."""
 MADE_AGAIN = "a load of its collection makes it again from the log, or: walvec rebuild STORE"
 
 
 def inspect_modes(folder: Path, emit: Emit) -> None:
     """Folders must be 0700 and files 0600: nobody else may read, and nothing is a link."""
-    for path in [folder, *sorted(folder.rglob("*"))]:
+    for path in [folder, *paths_below(folder)]:
         name = str(path.relative_to(folder)) if path != folder else str(folder)
         try:
             mode = path.lstat().st_mode
@@ -41,6 +43,19 @@ def inspect_modes(folder: Path, emit: Emit) -> None:
     for path in folder.iterdir():
         if path.name not in OURS:
             emit(Finding(NOTE, path.name, "is not a file of walvec's", "keep it elsewhere"))
+
+
+def paths_below(folder: Path) -> list[Path]:
+    """Every file and folder below a folder, sorted, though a writer takes some away meanwhile."""
+
+    def ignore_vanished(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    found = []
+    for root, folders, files in os.walk(folder, onerror=ignore_vanished):
+        found += [Path(root, name) for name in (*folders, *files)]
+    return sorted(found)
 
 
 def inspect_files(segments: Path, walk: LogInspection, report: Report, emit: Emit) -> None:
@@ -148,15 +163,16 @@ def _equal(left: Array | None, right: Array | None) -> bool:
 
 def _orphans(segments: Path, walk: LogInspection) -> Iterator[Finding]:
     """Files and folders that no sealed segment wants."""
-    if not segments.is_dir():
-        return
     wanted = wanted_paths(walk.state)
     orphans = []
-    for folder in sorted(segments.iterdir()):
-        if folder.name not in wanted:
-            orphans.append(folder)
-        elif folder.is_dir():
-            orphans += [p for p in sorted(folder.iterdir()) if p.name not in wanted[folder.name]]
+    for path in paths_below(segments):
+        if path.parent == segments:
+            is_orphan = path.name not in wanted
+        else:
+            folder = path.relative_to(segments).parts[0]
+            is_orphan = folder in wanted and path.name not in wanted[folder]
+        if is_orphan:
+            orphans.append(path)
     busy = bool(orphans) and _is_being_written(segments.parent)
     for path in orphans:
         subject = f"{SEGMENTS}/{path.relative_to(segments)}"
@@ -165,6 +181,9 @@ def _orphans(segments: Path, walk: LogInspection) -> Iterator[Finding]:
             yield Finding(NOTE, subject, what, "keep it until the log is restored")
         elif busy:
             yield Finding(NOTE, subject, "is being made, or waits for its removal")
+        elif path.suffix in UNFINISHED:
+            what = "was left by a build that was broken off"
+            yield Finding(NOTE, subject, what, "the next open for writing removes it")
         else:
             what = "belongs to no segment"
             yield Finding(WARNING, subject, what, "the next open for writing removes it")

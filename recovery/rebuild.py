@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from walvec.recovery.file_inspection import paths_below
 from walvec.recovery.open import LOG, open_store
 from walvec.recovery.report import Progress
 from walvec.segments.file_maker import FileMaker, wanted_files
@@ -95,7 +96,7 @@ def _sealed_entries(state: State) -> list[tuple[Schema, int]]:
 
 def _delete_all(segments: Path) -> tuple[int, int]:
     """Delete everything below the segments folder: how many files and bytes that was."""
-    files = [p for p in segments.rglob("*") if not p.is_dir()]
+    files = [p for p in paths_below(segments) if p.is_symlink() or not p.is_dir()]
     size = sum(p.lstat().st_size for p in files)
     for path in segments.iterdir() if segments.exists() else ():
         if path.is_dir() and not path.is_symlink():

@@ -78,7 +78,7 @@ class Builder:
         with self._turn:
             reply = self._ask(json.dumps(request))
         if not reply["ok"]:
-            raise BuildFailed(f"index {spec.name} ({spec.index_type}): {reply['error']}")
+            raise BuildFailed(str(reply["error"]))
         params: dict[str, Any] = reply["params"]
         say_clamped(spec, params, n)
         return params
@@ -151,7 +151,7 @@ def _start(stderr: IO[bytes]) -> subprocess.Popen[str]:
     paths = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
     env = {**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", **dict.fromkeys(THREADS, "1")}
     return subprocess.Popen(
-        [sys.executable, "-m", "walvec.segments.builder"],
+        [sys.executable, "-c", "from walvec.segments.builder import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -191,6 +191,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def serve() -> None:
     """The child: answer requests until standard input ends, then be gone at once."""
     os.nice(NICENESS)
+    # The libraries create files with the usual mode: a draft must not be open to others either.
+    os.umask(0o077)
     logging.getLogger("walvec").disabled = True
     # Replies have a descriptor of their own: what a library prints must not come between them.
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -207,7 +209,3 @@ def _read(requests: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         requests.put(line)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    serve()

@@ -114,8 +114,8 @@ def _segments_merged(state: State, collection: Collection, event: SegmentsMerged
     ]
     if len(partitions) != 1 or starts != sorted(between):
         raise ParamError(
-            message=f"segments {list(event.sources)} of {collection.name} are not neighbours in one "
-            "partition and in the order of their rows"
+            message=f"segments {list(event.sources)} of {collection.name} are not neighbours in "
+            "one partition and in the order of their rows"
         )
 
 

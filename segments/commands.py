@@ -72,6 +72,7 @@ class IndexWish(NamedTuple):
     params: dict[str, Any]
 
     def with_id(self, index_id: int) -> IndexSpec:
+        """The index itself, once the command has an id for it."""
         # The seed is the id: different for every index, the same in every replay.
         return IndexSpec(id=index_id, seed=index_id, **self._asdict())
 

@@ -149,7 +149,7 @@ class FaissIndex:
         self._n = n
         self._cosine = metric == "COSINE"
         self._is_graph = index_type.startswith("HNSW")
-        self._nlist = 0 if self._is_graph else int(self._index.nlist)
+        self._nlist = int(getattr(self._index, "nlist", 0))
         self.exact_scores = index_type in ("HNSW", "IVF_FLAT")
         quantizer = str(params.get("sq_type", "" if self.exact_scores else "SQ8"))
         self._fetch = FETCH.get(quantizer, 1.0)

@@ -93,6 +93,10 @@ class FileMaker(Watcher):
         if not all(isinstance(a.event, quiet) for a in applied):
             self._look_again()
 
+    def restarted(self) -> None:
+        """Look again."""
+        self._look_again()
+
     def damaged(self, collection_id: int, segment_id: int, name: str) -> None:
         """Make a file again, and say so once."""
         with self._wake:

@@ -35,6 +35,7 @@ import numpy as np
 
 from walvec.segments.memory import allocate
 from walvec.segments.state import FileRecord
+from walvec.wal import failpoints
 from walvec.wal.entry import digest_of
 from walvec.wal.rows import Rows, decode_rows, encode_rows
 
@@ -62,6 +63,7 @@ def write_columns(path: Path, rows: Rows) -> FileRecord:
         for buffer in buffers:
             file.write(buffer)
     record = record_of(temporary)
+    failpoints.hit("build.before-rename")
     temporary.rename(path)
     return record
 

@@ -38,7 +38,7 @@ def _adjacent(collection: Collection, partition: int, limit: int) -> tuple[int, 
     run: list[Segment] = []
     for segment in sorted(segments, key=lambda s: s.extents[0]):
         if 2 * segment.rows * per_row <= limit:
-            run.append(segment)
+            run = [*run, segment]
             continue
         if due := _due(run, per_row):
             return due

@@ -57,6 +57,9 @@ class Watcher:
     def published(self, applied: Sequence[Applied]) -> None:
         """Events were published."""
 
+    def restarted(self) -> None:
+        """The state was read again: anything may have been published."""
+
     def damaged(self, collection_id: int, segment_id: int, name: str) -> None:
         """A file of a segment is not as recorded, and was not used."""
 
@@ -99,8 +102,7 @@ class Store:
 
     def current(self) -> Published:
         """What is published, after folding what others appended since."""
-        if self._closed:
-            raise StoreClosedException(message=f"the store {self.folder} is closed: open it again")
+        self._refuse_if_closed()
         txnid = self.log.last_txnid()
         # While this process commits, the newest transaction may be its own, which is published
         # before it is acknowledged: a reader need not wait for it.
@@ -117,6 +119,10 @@ class Store:
             raise CollectionNotExistException(message=f"collection {name} does not exist")
         return published.collections[number]
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreClosedException(message=f"the store {self.folder} is closed: open it again")
+
     def view(self, info: CollectionInfo) -> View:
         """The rows of a loaded collection; read into memory if they are not yet.
 
@@ -126,6 +132,7 @@ class Store:
         if view is not None:
             return view
         with self._lock:
+            self._refuse_if_closed()
             collection = self._fold.state.collections.get(info.id)
             if collection is None:
                 raise CollectionNotExistException(message=f"collection {info.name} does not exist")
@@ -193,8 +200,7 @@ class Store:
     def refuse_unless_writable(self) -> None:
         """Raise what keeps this handle from writing, if anything does."""
         self.log.check_process()
-        if self._closed:
-            raise StoreClosedException(message=f"the store {self.folder} is closed: open it again")
+        self._refuse_if_closed()
         if self._broken:
             raise StoreBrokenException(message=f"{self._broken}: close the store and open it again")
         if self.damage is not None:
@@ -218,12 +224,10 @@ class Store:
                 raise
             except Exception as error:
                 self._broken = f"an error left this handle unusable ({error!r})"
-                raise StoreBrokenException(
-                    message=f"{self._broken}: close the store and open it again"
-                ) from error
+                message = f"{self._broken}: close the store and open it again"
+                raise StoreBrokenException(message=message) from error
             except BaseException as interrupt:
-                # Ctrl-C in the leading thread, before, during or after the commit: what is
-                # durable is read again, so that memory lacks nothing and has nothing too much.
+                # Ctrl-C, before, during or after the commit: what is durable is read again.
                 self._broken = "an interrupt came while a commit was cleared up"
                 self._writer.find_out(interrupt, before, batch, self._reset)
                 self._broken = ""
@@ -240,6 +244,7 @@ class Store:
         self._seen_txnid = self.log.last_txnid()
         self._loaded.clear()
         self.published = publish_catalog(self._fold.state, {})
+        self.watcher.restarted()
 
     # Publishing
 

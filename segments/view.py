@@ -48,6 +48,10 @@ class SegmentView(NamedTuple):
         return int(places[-1]) if len(places) else -1
 
 
+Place = tuple[SegmentView, int]
+"""A row."""
+
+
 class View(NamedTuple):
     """A collection at a seq: its segments in the order of their rows."""
 
@@ -56,7 +60,7 @@ class View(NamedTuple):
     schema: Schema
     segments: tuple[SegmentView, ...]
 
-    def find(self, pk: Any) -> tuple[SegmentView, int] | None:
+    def find(self, pk: Any) -> Place | None:
         """Where the visible row with a primary key is. Newer segments are asked first."""
         for segment in reversed(self.segments):
             row = segment.find(pk)
@@ -80,3 +84,9 @@ def selected(segment: SegmentView, predicate: Predicate | None) -> Array | None:
         return alive
     mask = predicate(segment.column, segment.n)
     return mask if alive is None else mask & alive
+
+
+def selected_rows(segment: SegmentView, predicate: Predicate | None) -> Array:
+    """The rows that are visible and match the filter, (m,) int64, ascending."""
+    mask = selected(segment, predicate)
+    return np.arange(segment.n) if mask is None else np.flatnonzero(mask)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -16,6 +17,16 @@ import lab  # noqa: E402  (found through the line above, also by child processes
 from walvec.segments.store import Store  # noqa: E402
 
 OpenStore = Callable[..., Store]
+
+# The same examples in every run; WALVEC_TEST_RANDOM=1 looks for new ones, and prints the blob
+# that repeats a failure.
+hypothesis.settings.register_profile(
+    "walvec",
+    derandomize="WALVEC_TEST_RANDOM" not in os.environ,
+    print_blob=True,
+    deadline=None,
+)
+hypothesis.settings.load_profile("walvec")
 
 
 def handles_into(folder: Path) -> list[str]:

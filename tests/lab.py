@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def settle(store: Store) -> None:
 
 def state_data(store: Store) -> dict[str, Any]:
     """The whole state as plain data."""
-    return store.with_state(lambda state: state.to_data())
+    return store.with_state(lambda state: copy.deepcopy(state.to_data()))
 
 
 def run_child(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import annoy
-import faiss
 import numpy as np
 
 from walvec import DataType, MilvusClient
@@ -61,6 +61,7 @@ def _fill(
 
 def _bare(vectors: Array, index_type: str, params: dict[str, Any]) -> Callable[[Array], object]:
     """The bare library's search of one query."""
+    faiss: Any = import_module("faiss")
     dim = vectors.shape[1]
     if index_type == "ANNOY":
         tree = annoy.AnnoyIndex(dim, "angular")

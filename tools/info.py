@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
+from walvec.recovery.file_inspection import paths_below
 from walvec.recovery.open import open_store
 from walvec.segments.counting import count_rows
 from walvec.segments.index import needs_file
@@ -128,8 +131,12 @@ def _rows(store: Store, name: str) -> int | None:
 
 
 def _folder_bytes(folder: Path) -> int:
-    sizes = [p.lstat().st_size for p in folder.rglob("*") if p.is_file()]
-    return sum(sizes)
+    size = 0
+    for path in paths_below(folder):
+        with contextlib.suppress(FileNotFoundError):  # A writer took it away meanwhile.
+            stat = path.lstat()
+            size += stat.st_size if S_ISREG(stat.st_mode) else 0
+    return size
 
 
 def print_info(info: dict[str, Any]) -> None:

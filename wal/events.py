@@ -59,11 +59,15 @@ class CollectionCreated(Event):
 
 @dataclass(frozen=True)
 class CollectionDropped(Event):
+    """With all its rows."""
+
     TAG: ClassVar[int] = 3
 
 
 @dataclass(frozen=True)
 class CollectionRenamed(Event):
+    """`name` is the new one."""
+
     TAG: ClassVar[int] = 4
 
     name: str
@@ -151,6 +155,8 @@ class IndexCreated(Event):
 
 @dataclass(frozen=True)
 class IndexDropped(Event):
+    """With its files in all segments."""
+
     TAG: ClassVar[int] = 31
 
     index_name: str
@@ -158,11 +164,15 @@ class IndexDropped(Event):
 
 @dataclass(frozen=True)
 class CollectionLoaded(Event):
+    """From here on its rows are to be in memory, also after the store is opened again."""
+
     TAG: ClassVar[int] = 40
 
 
 @dataclass(frozen=True)
 class CollectionReleased(Event):
+    """Its rows are no longer to be in memory."""
+
     TAG: ClassVar[int] = 41
 
 

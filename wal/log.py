@@ -116,10 +116,11 @@ class Log:
         """A transaction. Raises StoreBrokenException in a forked child."""
         self.check_process()
         try:
-            return self.env.begin(write=write, buffers=True)
+            txn: lmdb.Transaction = self.env.begin(write=write, buffers=True)
         except lmdb.MapResizedError:
             self.env.set_mapsize(0)
-            return self.env.begin(write=write, buffers=True)
+            txn = self.env.begin(write=write, buffers=True)
+        return txn
 
     def grow(self) -> None:
         """Double the map. No transaction of this process may be open."""
@@ -244,7 +245,7 @@ def _decode(seq: int, key: Any, value: Any, chain: bytes, timestamp: int) -> tup
     if len(key) != KEY.size or (found := KEY.unpack(key)[0]) != seq:
         found = KEY.unpack(key)[0] if len(key) == KEY.size else bytes(key)
         raise LogCorruptedException(
-            message=f"log entry {seq} is missing, the next key is {found}: restore from a copy",
+            message=f"log entry {seq} is missing, the next key is {found!r}: restore from a copy",
             seq=seq,
         )
     header, body = decode_header(seq, value, chain)

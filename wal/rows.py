@@ -132,9 +132,11 @@ class Rows:
     columns: dict[int, Column]
 
     def slice(self, start: int, stop: int) -> Rows:
+        """Rows start to stop, without copying the values."""
         return Rows(stop - start, {i: c.slice(start, stop) for i, c in self.columns.items()})
 
     def take(self, positions: Array) -> Rows:
+        """The rows at `positions`, (m,) integers, copied."""
         return Rows(len(positions), {i: c.take(positions) for i, c in self.columns.items()})
 
     def nbytes(self) -> int:

@@ -312,7 +312,7 @@ def test_a_segment_file_that_is_missing_cut_or_changed_is_a_warning(
 
 
 def test_orphans_are_warnings_and_notes_while_a_writer_is_at_work(docs: Path) -> None:
-    orphans = ["segments/ffff", f"{segment_files(docs)[0].parent.relative_to(docs)}/x.tmp"]
+    orphans = ["segments/ffff", f"{segment_files(docs)[0].parent.relative_to(docs)}/index-ff.bin"]
     with MilvusClient(docs) as client:
         client.list_collections()
         client.wait_for_files()
@@ -323,6 +323,14 @@ def test_orphans_are_warnings_and_notes_while_a_writer_is_at_work(docs: Path) ->
     report = verify(docs)
     assert {warning.subject for warning in found(report, WARNING)} == set(orphans)
     assert len(report.findings) == 2
+
+
+def test_what_a_broken_off_build_leaves_is_a_note(docs: Path) -> None:
+    draft = segment_files(docs)[0].with_name("columns.wvc.tmp")
+    draft.touch(mode=0o600)
+    [note] = verify(docs).findings
+    assert note.severity == NOTE
+    assert note.subject == draft.relative_to(docs).as_posix()
 
 
 def make_orphans(folder: Path, names: list[str]) -> None:

@@ -1,0 +1,84 @@
+"""Segment files: whole or not used, private, and where the vectors are."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lab import DIM, ID, TEXT, VECTOR, rows
+
+from walvec.segments.files import (
+    ALIGNMENT,
+    is_intact,
+    read_columns,
+    record_of,
+    vectors_place,
+    write_columns,
+)
+from walvec.segments.state import FileRecord
+
+ROWS = rows(range(50))
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_columns_come_back_from_their_file(tmp_path: Path, mapped: bool) -> None:
+    path = tmp_path / "columns.wvc"
+    record = write_columns(path, ROWS)
+    found = read_columns(path, record, mapped=mapped)
+    assert found is not None
+    assert found.n == 50
+    for number in (ID, VECTOR):
+        assert np.array_equal(found.columns[number].values, ROWS.columns[number].values)
+    assert found.columns[TEXT].texts() == ROWS.columns[TEXT].texts()
+    assert list(tmp_path.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    assert write_columns(tmp_path / "a", ROWS) == write_columns(tmp_path / "b", rows(range(50)))
+
+
+def test_the_vectors_lie_aligned_where_they_are_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "columns.wvc"
+    write_columns(path, ROWS)
+    offset, size = vectors_place(path, VECTOR)
+    assert (offset % ALIGNMENT, size) == (0, 50 * DIM * 4)
+    found = np.frombuffer(path.read_bytes(), np.float32, size // 4, offset).reshape(50, DIM)
+    assert np.array_equal(found, ROWS.columns[VECTOR].values)
+    with pytest.raises(ValueError, match="no field 999"):
+        vectors_place(path, 999)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_file_with_any_byte_changed_is_not_used(tmp_path: Path, mapped: bool) -> None:
+    path = tmp_path / "columns.wvc"
+    record = write_columns(path, rows(range(3)))
+    whole = path.read_bytes()
+    for offset in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1
+        path.write_bytes(damaged)
+        assert read_columns(path, record, mapped=mapped) is None, offset
+        assert not is_intact(path, record)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_missing_or_cut_or_longer_file_is_not_used(tmp_path: Path, mapped: bool) -> None:
+    path = tmp_path / "columns.wvc"
+    record = write_columns(path, ROWS)
+    whole = path.read_bytes()
+    for content in (b"", whole[:-1], whole[: len(whole) // 2], whole + b"\x00", None):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        assert read_columns(path, record, mapped=mapped) is None
+        assert not is_intact(path, record)
+        path.write_bytes(b"")
+
+
+def test_an_empty_file_has_a_record_too(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    assert record_of(tmp_path / "f").length == 0
+    assert read_columns(tmp_path / "f", FileRecord(0, bytes(16)), mapped=True) is None
