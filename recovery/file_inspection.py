@@ -13,7 +13,7 @@ import numpy as np
 from walvec.recovery.log_inspection import LogInspection
 from walvec.recovery.open import LOCK, OURS, SEGMENTS
 from walvec.recovery.report import ERROR, NOTE, WARNING, Emit, Finding, Report
-from walvec.segments.file_maker import wanted_files, wanted_paths
+from walvec.segments.caches import wanted_files, wanted_paths
 from walvec.segments.files import read_columns, record_of, segment_folder
 from walvec.segments.log_rows import read_segment
 from walvec.segments.state import COLUMNS_FILE, Collection, FileRecord, Segment

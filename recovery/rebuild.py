@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from walvec.recovery.file_inspection import paths_below
 from walvec.recovery.open import LOG, open_store
 from walvec.recovery.report import Progress
-from walvec.segments.file_maker import FileMaker, wanted_files
+from walvec.segments.caches import wanted_files
+from walvec.segments.file_maker import FileMaker
 from walvec.segments.files import is_intact, segment_folder
 from walvec.segments.log_rows import read_rows
 from walvec.segments.state import FileRecord, State
@@ -45,7 +46,7 @@ def rebuild(
     """Delete the files of all sealed segments and make them again; returns when that is done.
 
     May be killed at any moment: files are caches, and what is missing afterwards is made again
-    by the next rebuild, or when its collection is loaded. `progress` is called with the files
+    when the store is opened next. `progress` is called with the files
     made and the files there will be.
 
     Raises StoreUnusableException where there is no store, LockTimeoutException while another

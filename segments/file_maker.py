@@ -8,16 +8,20 @@ Nothing waits for it: a search is exact until an index is there.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import threading
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
 from walvec.segments import commands
 from walvec.segments.builder import Builder, BuildFailed
+from walvec.segments.caches import (
+    absent_files,
+    library_versions,
+    sweep,
+    wanted_files,
+    wanted_paths,
+)
 from walvec.segments.files import (
     is_intact,
     logger,
@@ -39,7 +43,7 @@ from walvec.wal.events import RowsDeleted, RowsInserted, SegmentPersisted
 from walvec.wal.rows import Rows
 from walvec.wal.schema import Schema
 
-LIBRARIES = ("annoy", "faiss-cpu", "numpy")
+ATTEMPTS = 2
 
 
 class Job(NamedTuple):
@@ -50,7 +54,7 @@ class Job(NamedTuple):
     segment_id: int
     rows: int
     extents: list[tuple[int, int]]
-    columns: FileRecord | None
+    files: dict[str, FileRecord]
     indexes: list[IndexSpec]
     missing: list[str]
 
@@ -122,7 +126,15 @@ class FileMaker(Watcher):
             self._idle, self._again = False, True
             self._wake.notify_all()
 
+    def _find_absent(self) -> None:
+        """Queue the recorded files that are gone, or cut."""
+        folder = self._store.segments_folder
+        absent = self._store.with_state(lambda state: absent_files(state, folder))
+        for segment_id, name in absent:
+            self.damaged(0, segment_id, name)
+
     def _run(self) -> None:
+        self._find_absent()
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._again or self._stopping)
@@ -148,15 +160,17 @@ class FileMaker(Watcher):
             if merge is not None:
                 self._store.execute(commands.merge_segments(*merge))
                 continue
-            self._sweep()
+            sweep(self._store.segments_folder, self._store.with_state(wanted_paths))
             job = self._store.with_state(self._next_job)
             if job is None:
                 return
             try:
                 self._make(job)
-            except CallError:
-                # The segment was dropped or merged meanwhile; the sweep takes its files.
-                logger.debug("segment %x is gone", job.segment_id, exc_info=True)
+            except CallError as refusal:
+                # Dropped or merged meanwhile, and the sweep takes its files. Whatever it is, it
+                # is not tried again by this handle.
+                logger.info("files of segment %x are not recorded: %s", job.segment_id, refusal)
+                self._failed.update((job.segment_id, name) for name in job.missing)
 
     def _next_job(self, state: State) -> Job | None:
         for collection in state.collections.values():
@@ -180,7 +194,8 @@ class FileMaker(Watcher):
         folder.mkdir(mode=0o700, exist_ok=True)
         files: dict[str, FileRecord] = {}
         columns = folder / COLUMNS_FILE
-        if COLUMNS_FILE in job.missing or not (job.columns and is_intact(columns, job.columns)):
+        recorded = job.files.get(COLUMNS_FILE)
+        if COLUMNS_FILE in job.missing or not (recorded and is_intact(columns, recorded)):
             files[COLUMNS_FILE] = self._write_columns(job, columns)
         failpoints.hit("build.after-columns")
         for index in job.indexes:
@@ -188,8 +203,8 @@ class FileMaker(Watcher):
             if name in job.missing and self._build(job, index, columns, folder / name):
                 files[name] = record_of(folder / name)
         failpoints.hit("build.after-rename")
-        if files:
-            records = tuple((name, *record) for name, record in files.items())
+        records = tuple((n, *record) for n, record in files.items() if job.files.get(n) != record)
+        if records:
             self._store.execute(
                 commands.persist_segment(
                     job.collection_id, job.segment_id, records, library_versions()
@@ -208,19 +223,24 @@ class FileMaker(Watcher):
     def _build(self, job: Job, index: IndexSpec, columns: Path, out: Path) -> bool:
         offset, _ = vectors_place(columns, index.field_id)
         dim = job.schema.by_id[index.field_id].dim
-        try:
-            self._builder.build(index, vectors=columns, offset=offset, n=job.rows, dim=dim, out=out)
-        except BuildFailed as failure:
-            if not self._stopping:
-                self._failed.add((job.segment_id, out.name))
-                logger.warning(
-                    "index %s of segment %x cannot be built: %s; its searches are exact",
-                    index.name,
-                    job.segment_id,
-                    failure,
-                )
-            return False
-        return True
+        failure: BuildFailed | None = None
+        # Twice: a building process that was killed, even long ago, shows in its next build.
+        for _ in range(ATTEMPTS):
+            try:
+                self._builder.build(index, columns, offset, job.rows, dim, out)
+                return True
+            except BuildFailed as error:
+                failure = error
+            if self._stopping:
+                return False
+        self._failed.add((job.segment_id, out.name))
+        logger.warning(
+            "index %s of segment %x cannot be built: %s; its searches are exact",
+            index.name,
+            job.segment_id,
+            failure,
+        )
+        return False
 
     def _attach(self, job: Job, files: dict[str, FileRecord]) -> None:
         """Hand the new indexes to the collection in memory."""
@@ -233,27 +253,6 @@ class FileMaker(Watcher):
                 job.collection_id, lambda loaded: loaded.attach(job.segment_id, built)
             )
 
-    def _sweep(self) -> None:
-        """Remove what no segment of the state wants: merged, dropped, half made."""
-        wanted = self._store.with_state(wanted_paths)
-        segments = self._store.segments_folder
-        for folder in segments.iterdir() if segments.exists() else ():
-            names = wanted.get(folder.name)
-            if names is None or not folder.is_dir():
-                _remove(folder)
-                continue
-            for path in folder.iterdir():
-                if path.name not in names:
-                    _remove(path)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, a link, or a folder with what is in it."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
 
 def _job(collection: Collection, segment: Segment, missing: list[str]) -> Job:
     return Job(
@@ -262,32 +261,7 @@ def _job(collection: Collection, segment: Segment, missing: list[str]) -> Job:
         segment_id=segment.id,
         rows=segment.rows,
         extents=list(segment.extents),
-        columns=segment.files.get(COLUMNS_FILE),
+        files=dict(segment.files),
         indexes=[i for i in collection.indexes.values() if needs_file(i)],
         missing=missing,
     )
-
-
-def wanted_files(collection: Collection) -> list[str]:
-    """The names of the files that each sealed segment of a collection has in the end."""
-    indexes = [index_file(i) for i in collection.indexes.values() if needs_file(i)]
-    return [COLUMNS_FILE, *indexes]
-
-
-def wanted_paths(state: State) -> dict[str, set[str]]:
-    """For each sealed segment's folder name the names of its files."""
-    return {
-        f"{segment.id:x}": set(wanted_files(collection))
-        for collection in state.collections.values()
-        for segment in collection.segments.values()
-        if segment.sealed
-    }
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that the bytes of an index file depend on."""
-    versions = {}
-    for name in LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions

@@ -114,8 +114,7 @@ class Store:
     def info(self, name: str) -> CollectionInfo:
         """A collection by its name. Raises CollectionNotExistException."""
         published = self.current()
-        number = published.names.get(name)
-        if number is None:
+        if (number := published.names.get(name)) is None:
             raise CollectionNotExistException(message=f"collection {name} does not exist")
         return published.collections[number]
 
@@ -149,8 +148,7 @@ class Store:
         def damaged(segment_id: int, name: str) -> None:
             self.watcher.damaged(collection.id, segment_id, name)
 
-        limit = self.settings.segment_max_bytes
-        folder = self.segments_folder
+        limit, folder = self.settings.segment_max_bytes, self.segments_folder
         return LoadedCollection.materialize(collection, self.log, folder, limit, damaged)
 
     def with_state(self, read: Callable[[State], T]) -> T:

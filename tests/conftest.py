@@ -12,9 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import lab  # noqa: E402  (found through the line above, also by child processes)
+import lab
 
-from walvec.segments.store import Store  # noqa: E402
+from walvec.segments.store import Store
 
 OpenStore = Callable[..., Store]
 

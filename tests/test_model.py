@@ -216,8 +216,8 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStore = StoreMachine.TestCase
 TestStore.settings = settings(
-    max_examples=int(os.environ.get("WALVEC_MODEL_EXAMPLES", "30")),
-    stateful_step_count=25,
+    max_examples=int(os.environ.get("WALVEC_MODEL_EXAMPLES", "20")),
+    stateful_step_count=20,
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

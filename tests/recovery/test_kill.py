@@ -17,7 +17,7 @@ from lab import assert_state_is_replayed
 from walvec import MilvusClient
 from walvec.recovery.rebuild import rebuild
 from walvec.results import LoadState
-from walvec.segments.file_maker import wanted_paths
+from walvec.segments.caches import wanted_paths
 from walvec.wal.failpoints import POINTS
 
 WORKLOAD = Path(__file__).with_name("workload.py")

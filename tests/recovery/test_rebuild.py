@@ -92,7 +92,7 @@ def test_the_segments_folder_may_be_missing(docs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["rebuild.after-delete", "build.after-columns", "build.after-rename", "commit.before"]
+    "point", ["rebuild.after-delete", "build.after-columns", "build.after-rename"]
 )
 def test_a_rebuild_killed_at_any_point_costs_nothing_and_can_be_done_again(
     docs: Path, point: str

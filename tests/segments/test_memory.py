@@ -31,7 +31,8 @@ for first in range(0, N, 5000):
     vectors = rng.standard_normal((5000, DIM), np.float32)
     rows = Rows(5000, {100: Column(ids), 101: Column(vectors),
                        102: Column.of_texts(map(str, ids.tolist()))})
-    store.execute(commands.insert(table.id, "c", batch_of(rows), 1 << 40 if not sealed else 64 << 20))
+    limit = 64 << 20 if sealed else 1 << 40
+    store.execute(commands.insert(table.id, "c", batch_of(rows), limit))
 del vectors, rows
 if sealed:
     table.flush()

@@ -249,9 +249,12 @@ def test_a_command_that_waits_too_long_is_not_done(store: Store) -> None:
 
 
 @pytest.mark.skipif(
-    threading.current_thread() is not threading.main_thread(), reason="signals go to the main thread"
+    threading.current_thread() is not threading.main_thread(),
+    reason="signals go to the main thread",
 )
-@pytest.mark.parametrize("point", ["commit.begin", "commit.before", "commit.after", "publish.after"])
+@pytest.mark.parametrize(
+    "point", ["commit.begin", "commit.before", "commit.after", "publish.after"]
+)
 def test_an_interrupt_anywhere_in_a_commit_leaves_memory_and_log_in_accord(
     open_store_at: OpenStore, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:

@@ -167,7 +167,8 @@ def test_a_leader_who_is_interrupted_hands_the_lead_on() -> None:
 
 
 @pytest.mark.skipif(
-    threading.current_thread() is not threading.main_thread(), reason="signals go to the main thread"
+    threading.current_thread() is not threading.main_thread(),
+    reason="signals go to the main thread",
 )
 def test_a_follower_who_is_interrupted_does_not_take_the_lead_with_him() -> None:
     gate = Gate()

@@ -38,7 +38,9 @@ LAYOUT = ((100, "v", "<i8", 0, 16), (101, "v", "<f4", 4, 32), (102, "o", "<i8", 
 SCHEMA = {"fields": [{"id": 100, "name": "id"}], "description": "größe"}
 SAMPLES: list[Event] = [
     StoreCreated(0, bytes(range(16)), "0.1.0"),
-    CollectionCreated(1, "books", {**SCHEMA, "fields": ()}, {"_default": 2}, {"a": "b"}, "Strong", 1),
+    CollectionCreated(
+        1, "books", {**SCHEMA, "fields": ()}, {"_default": 2}, {"a": "b"}, "Strong", 1
+    ),
     CollectionDropped(1),
     CollectionRenamed(1, "Bücher"),
     CollectionAltered(1, {"mmap.enabled": "true"}, ("segment.max_bytes",)),

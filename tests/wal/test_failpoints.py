@@ -37,7 +37,7 @@ def test_an_unknown_point_or_action_is_refused() -> None:
     for text in ("nowhere=kill", "commit.before=explode", "commit.before=kill@0", "commit.before"):
         with pytest.raises(ValueError, match="no failpoint"):
             failpoints.arm_from(text)
-    with pytest.raises(ValueError, match="commit.after"):
+    with pytest.raises(ValueError, match=r"commit\.after"):
         failpoints.arm("nowhere").__enter__()
 
 

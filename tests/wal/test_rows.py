@@ -36,7 +36,7 @@ def columns(draw: st.DrawFn, n: int) -> Column:
     shape = (n, draw(st.integers(1, 5))) if kind == "vector" else (n,)
     dtype = DTYPES[DataType.FLOAT_VECTOR if kind == "vector" else DataType(kind)]
     data = draw(st.binary(min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
-    values = (np.frombuffer(data, np.uint8) % 2 if dtype == bool else np.frombuffer(data, np.uint8))
+    values = np.frombuffer(data, np.uint8) % (2 if kind == DataType.BOOL else 255)
     return Column(values.astype(dtype).reshape(shape), None, mask)
 
 

@@ -1,0 +1,125 @@
+"""Bytes of the log that changed under it: read-only up to them, named, and nothing cut."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from conftest import OpenStore
+from lab import Table, assert_state_is_replayed
+
+from walvec import MilvusClient
+from walvec.segments.state import digest
+from walvec.wal.entry import HEADER
+from walvec.wal.errors import LogCorruptedException, ReadOnlyException
+from walvec.wal.log import KEY, Log
+
+
+@pytest.fixture
+def folder(tmp_path: Path, open_store_at: OpenStore) -> Path:
+    """A store of seven entries: created, collection, index, loaded, and three inserts."""
+    store = open_store_at()
+    table = Table(store)
+    for number in range(3):
+        table.insert(range(number * 200, number * 200 + 200))
+    assert store.current().seq == 7
+    store.close()
+    return tmp_path / "store"
+
+
+def place_of(folder: Path, seq: int) -> tuple[int, bytes]:
+    """Where in data.mdb an entry lies, and its bytes."""
+    log = Log(folder / "log")
+    with log.begin() as txn:
+        value = bytes(txn.get(KEY.pack(seq), db=log.env.open_db(b"entries", txn, create=False)))
+    log.close()
+    data = (folder / "log" / "data.mdb").read_bytes()
+    assert data.count(value) == 1
+    return data.index(value), value
+
+
+def flip(folder: Path, offset: int) -> str:
+    """Change one byte of data.mdb; returns the digest of the damaged file."""
+    path = folder / "log" / "data.mdb"
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 0x10
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "log" / "data.mdb").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [(0, 0), (13, 12), (17, 16), (25, 80), (45, 80), (70, 80), (85, 80), (HEADER.size + 2, 80)],
+)
+def test_a_damaged_header_or_body_opens_read_only_up_to_it(
+    folder: Path, open_store_at: OpenStore, where: int, named: int
+) -> None:
+    start, _ = place_of(folder, 6)
+    damaged = flip(folder, start + where)
+    store = open_store_at()
+    assert isinstance(store.damage, LogCorruptedException)
+    assert (store.damage.seq, store.damage.kind) == (6, "RowsInserted")
+    assert f"log entry 6 (RowsInserted), offset {named}:" in store.damage.message
+    assert "nothing was cut" in store.damage.message
+    assert store.current().seq == 5
+    table = Table(store)
+    assert sorted(table.texts()) == list(range(200))
+    for write in (lambda: table.insert([1]), table.flush, lambda: table.delete([1])):
+        with pytest.raises(ReadOnlyException, match="log entry 6"):
+            write()
+    store.close()
+    assert file_digest(folder) == damaged
+    reader = open_store_at(read_only=True)
+    assert sorted(Table(reader).texts()) == list(range(200))
+    reader.close()
+    assert file_digest(folder) == damaged
+
+
+def test_what_is_before_the_damage_has_the_digest_it_always_had(
+    folder: Path, open_store_at: OpenStore
+) -> None:
+    start, _ = place_of(folder, 7)
+    store = open_store_at("other")
+    store.close()
+    flip(folder, start + 30)
+    store = open_store_at()
+    before = store.with_state(digest)
+    store.close()
+    flip(folder, start + 30)
+    whole = open_store_at()
+    assert whole.damage is None
+    assert_state_is_replayed(whole)
+    assert whole.with_state(digest) != before
+    assert sorted(Table(whole).texts()) == list(range(600))
+
+
+def test_a_damaged_payload_is_named_when_its_rows_are_read(
+    folder: Path, open_store_at: OpenStore
+) -> None:
+    start, value = place_of(folder, 6)
+    damaged = flip(folder, start + len(value) - 9)
+    store = open_store_at(read_only=True)
+    table = Table(store)
+    with pytest.raises(LogCorruptedException, match=r"log entry 6 \(RowsInserted\).*payload") as e:
+        table.texts()
+    assert (e.value.seq, e.value.kind) == (6, "RowsInserted")
+    assert "offset" in e.value.message
+    store.close()
+    assert file_digest(folder) == damaged
+
+
+def test_a_damaged_log_is_told_through_the_client_and_can_be_read(folder: Path) -> None:
+    start, _ = place_of(folder, 6)
+    damaged = flip(folder, start + 40)
+    with MilvusClient(folder) as client:
+        assert client.get_collection_stats("c") == {"row_count": 200}
+        (hits,) = client.search("c", [[7.0] * 4], limit=1)
+        assert hits[0]["id"] == 7
+        with pytest.raises(ReadOnlyException, match=r"log entry 6 \(RowsInserted\), offset 80"):
+            client.delete("c", ids=[1])
+    assert file_digest(folder) == damaged
