@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.params import IndexParams
 from walvec.properties import check_properties, check_property_name
 from walvec.quick_schema import quick_schema
@@ -62,7 +63,7 @@ class CollectionCalls(Session):
                 index_params = IndexParams()
                 index_params.add_index(vector_field_name, "AUTOINDEX", metric_type=metric_type)
         elif not isinstance(schema, CollectionSchema):
-            raise ParamError(message=f"schema {schema!r} is no CollectionSchema")
+            raise ParamError(message=f"schema {shown(schema)} is no CollectionSchema")
         plain = to_schema(schema, collection_name)
         self._create(collection_name, plain, index_params, kwargs, timeout)
 
@@ -79,7 +80,7 @@ class CollectionCalls(Session):
         wishes += [implicit_wish(f, name) for f in schema.vectors if f.id not in indexed]
         num_shards = options.get("num_shards", 1)
         if not isinstance(num_shards, int) or not 1 <= num_shards <= 64:
-            raise ParamError(message=f"num_shards {num_shards!r} of {name} is not in 1..64")
+            raise ParamError(message=f"num_shards {shown(num_shards)} of {name} is not in 1..64")
         command = commands.create_collection(
             name,
             schema,
@@ -154,7 +155,7 @@ class CollectionCalls(Session):
         """Give a collection another name. Raises CollectionAlreadyExistException."""
         check_options("rename_collection", kwargs)
         if target_db not in ("", "default"):
-            raise NotSupportedException(message=f"target_db {target_db!r}: there is one database")
+            raise NotSupportedException(message=f"target_db {shown(target_db)}: there is one database")
         check_name("collection", new_name)
         info = self.info(old_name)
         self._execute(commands.rename_collection(info.id, old_name, new_name), timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.wal.errors import NotSupportedException, ParamError
 from walvec.wal.schema import STORED, DataType
 
@@ -38,17 +39,17 @@ def refuse_keywords(
     """Raise for a keyword that is unknown, or known to pymilvus and not honoured here."""
     for name, value in given.items():
         if name not in neutral:
-            raise ParamError(message=f"{subject}: unknown keyword {name!r}")
+            raise ParamError(message=f"{subject}: unknown keyword {shown(name)}")
         if not any(value is v or (type(value) is type(v) and value == v) for v in neutral[name]):
             raise NotSupportedException(
-                message=f"{subject}: {name}={value!r} is not supported by this version"
+                message=f"{subject}: {name}={shown(value)} is not supported by this version"
             )
 
 
 def checked_flag(subject: str, name: str, value: Any) -> bool:
     """The value, if it is a bool; raises ParamError."""
     if not isinstance(value, bool):
-        raise ParamError(message=f"{subject}: {name} must be True or False, got {value!r}")
+        raise ParamError(message=f"{subject}: {name} must be True or False, got {shown(value)}")
     return value
 
 
@@ -73,7 +74,7 @@ class FieldSchema:
         self, name: str, dtype: DataType | int, description: str = "", **kwargs: Any
     ) -> None:
         if not isinstance(name, str) or not isinstance(description, str):
-            raise ParamError(message=f"field {name!r}: name and description must be strings")
+            raise ParamError(message=f"field {shown(name)}: name and description must be strings")
         self.name = name
         self._description = description
         self._dtype = _stored_type(name, dtype)
@@ -150,7 +151,7 @@ def _stored_type(name: str, dtype: Any) -> DataType:
             raise NotSupportedException(
                 message=f"field {name}: type {dtype.name} is not supported by this version"
             ) from None
-        raise ParamError(message=f"field {name}: {dtype!r} is not a DataType") from None
+        raise ParamError(message=f"field {name}: {shown(dtype)} is not a DataType") from None
     if known not in STORED:
         raise NotSupportedException(
             message=f"field {name}: type {known.name} is not supported by this version"
@@ -164,5 +165,5 @@ def _type_param(subject: str, dtype: DataType, name: str, value: Any) -> int:
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ParamError(message=f"{subject}: {name} must be an integer, got {value!r}")
+        raise ParamError(message=f"{subject}: {name} must be an integer, got {shown(value)}")
     return int(value.__index__())

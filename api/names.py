@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.wal.errors import ParamError
 from walvec.wal.schema import META_FIELD
 
@@ -44,7 +45,7 @@ def check_name(kind: str, name: Any) -> None:
     Letters, digits and underscores, no digit first, 1 to 255 of them.
     """
     if not isinstance(name, str) or not name:
-        raise ParamError(message=f"{kind} name must be a string that is not empty, got {name!r}")
+        raise ParamError(message=f"{kind} name must be a string that is not empty, got {shown(name)}")
     if len(name) > MAX_NAME_LENGTH:
         raise ParamError(
             message=f"{kind} name {name[:40]!r}... has {len(name)} characters, "
@@ -52,6 +53,6 @@ def check_name(kind: str, name: Any) -> None:
         )
     if not NAME.match(name):
         raise ParamError(
-            message=f"{kind} name {name!r}: only letters, digits and underscores are allowed, "
+            message=f"{kind} name {shown(name)}: only letters, digits and underscores are allowed, "
             "and the first is no digit"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.wal.errors import ParamError
 
 
@@ -21,23 +22,23 @@ class IndexParam:
         given = {"field_name": field_name, "index_type": index_type, "index_name": index_name}
         for name, value in given.items():
             if not isinstance(value, str):
-                raise ParamError(message=f"index: {name} must be a string, got {value!r}")
+                raise ParamError(message=f"index: {name} must be a string, got {shown(value)}")
         self._field_name, self._index_type, self._index_name = field_name, index_type, index_name
         params = kwargs.pop("params", None) or {}
         if not isinstance(params, dict):
             raise ParamError(message=f"index on {field_name}: params must be a dict or None, "
-                             f"got {params!r}")  # fmt: skip
+                             f"got {shown(params)}")  # fmt: skip
         for name in params.keys() & kwargs.keys():
             if params[name] != kwargs[name]:
                 raise ParamError(
-                    message=f"index on {field_name}: {name} is {kwargs[name]!r} and, in params, "
-                    f"{params[name]!r}"
+                    message=f"index on {field_name}: {name} is {shown(kwargs[name])} and, in params, "
+                    f"{shown(params[name])}"
                 )
         self._configs: dict[str, Any] = {**params, **kwargs}
         if not isinstance(self._configs.get("metric_type") or "", str):
             raise ParamError(
                 message=f"index on {field_name}: metric_type must be a string, "
-                f"got {self._configs['metric_type']!r}"
+                f"got {shown(self._configs['metric_type'])}"
             )
 
     @property

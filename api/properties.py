@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.segments.commands import SEGMENT_MAX_BYTES_PROPERTY
 from walvec.segments.loaded import MMAP_PROPERTY
 from walvec.wal.errors import ParamError
@@ -20,7 +21,7 @@ def check_properties(collection: str, properties: dict[str, Any]) -> dict[str, s
         number = key == SEGMENT_MAX_BYTES_PROPERTY and text.isdecimal() and int(text) > 0
         if not number and not (key == MMAP_PROPERTY and text in ("true", "false")):
             raise ParamError(
-                message=f"property {key} of {collection} is {value!r}, not {PROPERTIES[key]}"
+                message=f"property {key} of {collection} is {shown(value)}, not {PROPERTIES[key]}"
             )
         texts[key] = text
     return texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.schema import CollectionSchema
 from walvec.wal.errors import ParamError
 from walvec.wal.schema import DataType
@@ -31,7 +32,7 @@ def quick_schema(
     if dimension is None:
         raise ParamError(message="create_collection() needs a dimension or a schema")
     if id_type not in ID_TYPES:
-        raise ParamError(message=f"id_type {id_type!r} is not one of int, string")
+        raise ParamError(message=f"id_type {shown(id_type)} is not one of int, string")
     schema = CollectionSchema(
         [],
         check_fields=False,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from walvec.wal.shown import shown
 from walvec.convert import query_vectors
 from walvec.filter import Filter
 from walvec.python_rows import python_rows
@@ -164,7 +165,7 @@ class Reader:
         """What names stand for. Raises FieldNotExistException, ParamError."""
         schema = self.info.schema
         if isinstance(names, str) or not all(isinstance(n, str) for n in names):
-            raise ParamError(message=f"output_fields {names!r} is not a list of names")
+            raise ParamError(message=f"output_fields {shown(names)} is not a list of names")
         if "*" in names:
             return Output(list(schema.fields), None)
         wanted = {schema.primary.name} if with_pk else set()

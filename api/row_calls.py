@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from walvec.wal.shown import shown
 from walvec.convert import pks_of, rows_of
 from walvec.filter import compile_filter
 from walvec.reading import Reader
@@ -237,7 +238,7 @@ def _window(limit: Any, offset: Any) -> tuple[int | None, int]:
         if value is None and name == "limit":
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MAX_LIMIT:
-            raise ParamError(message=f"{name} {value!r} is not an integer in {low}..{MAX_LIMIT}")
+            raise ParamError(message=f"{name} {shown(value)} is not an integer in {low}..{MAX_LIMIT}")
     if limit is not None and limit + offset > MAX_LIMIT:
         raise ParamError(message=f"limit + offset is {limit + offset}, the most is {MAX_LIMIT}")
     return limit, offset

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec.fields import FieldSchema, checked_flag, refuse_keywords
 from walvec.names import RESERVED, check_name
 from walvec.wal.errors import ParamError, SchemaNotReadyException
@@ -50,10 +51,10 @@ class CollectionSchema:
 
     def __init__(self, fields: Sequence[FieldSchema], description: str = "", **kwargs: Any) -> None:
         if not isinstance(fields, list | tuple):
-            raise ParamError(message=f"fields must be a list of FieldSchema, got {fields!r}")
+            raise ParamError(message=f"fields must be a list of FieldSchema, got {shown(fields)}")
         for field in fields:
             if not isinstance(field, FieldSchema):
-                raise ParamError(message=f"fields must be FieldSchema objects, got {field!r}")
+                raise ParamError(message=f"fields must be FieldSchema objects, got {shown(field)}")
         own = {"auto_id", "enable_dynamic_field", "primary_field", "check_fields"}
         refuse_keywords("schema", {k: v for k, v in kwargs.items() if k not in own}, SCHEMA_NEUTRAL)
         self._description = description
@@ -172,7 +173,7 @@ def to_schema(schema: CollectionSchema, collection_name: str) -> Schema:
     """
     subject = f"collection {collection_name}"
     if not isinstance(schema, CollectionSchema):
-        raise ParamError(message=f"{subject}: schema must be a CollectionSchema, got {schema!r}")
+        raise ParamError(message=f"{subject}: schema must be a CollectionSchema, got {shown(schema)}")
     _check_fields_together(subject, schema)
     fields = [_field(subject, FIRST_FIELD_ID + i, f) for i, f in enumerate(schema.fields)]
     if schema.enable_dynamic_field:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from walvec.wal.shown import shown
 from walvec import stores
 from walvec.results import ConsistencyLevel
 from walvec.segments.catalog import CollectionInfo
@@ -55,10 +56,10 @@ class Session:
         Raises StoreUnusableException, LockTimeoutException, ParamError.
         """
         if db_name not in ("", "default"):
-            raise NotSupportedException(message=f"db_name {db_name!r}: there is one, default")
+            raise NotSupportedException(message=f"db_name {shown(db_name)}: there is one, default")
         _check_number("lock_timeout", lock_timeout)
         if not isinstance(segment_max_bytes, int) or segment_max_bytes < 1:
-            raise ParamError(message=f"segment_max_bytes {segment_max_bytes!r} is no positive int")
+            raise ParamError(message=f"segment_max_bytes {shown(segment_max_bytes)} is no positive int")
         self._timeout = check_timeout(timeout)
         settings = Settings(segment_max_bytes, durability, lock_timeout, allow_network_fs)
         uri = stores.default_uri() if uri is None else uri
@@ -102,7 +103,7 @@ class Session:
     def info(self, collection_name: str) -> CollectionInfo:
         """What is known of a collection beside its rows. Raises CollectionNotExistException."""
         if not isinstance(collection_name, str) or not collection_name:
-            raise ParamError(message=f"collection_name {collection_name!r} is not a name")
+            raise ParamError(message=f"collection_name {shown(collection_name)} is not a name")
         return self._store.info(collection_name)
 
 
@@ -115,7 +116,7 @@ def check_timeout(timeout: float | None) -> float | None:
 
 def _check_number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise ParamError(message=f"{name} {value!r} is not a number of seconds")
+        raise ParamError(message=f"{name} {shown(value)} is not a number of seconds")
 
 
 def check_partitions(info: CollectionInfo, names: str | list[str] | None) -> None:
@@ -136,7 +137,7 @@ def check_options(method: str, options: dict[str, Any], *known: str) -> None:
         if key == "consistency_level":
             consistency_level_of(value)
         elif key not in known:
-            raise ParamError(message=f"{method}() does not take {key}={value!r}")
+            raise ParamError(message=f"{method}() does not take {key}={shown(value)}")
 
 
 def consistency_level_of(value: Any) -> str:
@@ -145,7 +146,7 @@ def consistency_level_of(value: Any) -> str:
         level = ConsistencyLevel[value] if isinstance(value, str) else ConsistencyLevel(value)
     except (KeyError, ValueError):
         names = ", ".join(level.name for level in ConsistencyLevel)
-        raise ParamError(message=f"consistency_level {value!r} is not one of {names}") from None
+        raise ParamError(message=f"consistency_level {shown(value)} is not one of {names}") from None
     return level.name
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from walvec.wal.shown import shown
 from walvec.recovery.open import open_store
 from walvec.segments.files import logger
 from walvec.segments.store import Settings, Store
@@ -37,7 +38,7 @@ def folder_of(uri: str | os.PathLike[str]) -> Path:
     if isinstance(uri, os.PathLike):
         return Path(uri)
     if not isinstance(uri, str) or not uri or "\0" in uri:
-        raise ParamError(message=f"uri {uri!r} is not the path of a folder")
+        raise ParamError(message=f"uri {shown(uri)} is not the path of a folder")
     parts = urlsplit(uri)
     if parts.scheme == "file":
         return Path(unquote(parts.path))

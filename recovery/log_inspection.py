@@ -56,7 +56,7 @@ class LogInspection:
 
     def run(self) -> None:
         """Read what follows the last entry read, up to the end of the log."""
-        with self.log.begin() as txn:
+        with self.log.reading() as txn:
             total = self.log.last_seq(txn)
         while self._read_chunk():
             self._progress(self.seq, max(total, self.seq))
@@ -76,7 +76,7 @@ class LogInspection:
 
     def _read_chunk(self) -> bool:
         """Read one chunk; False at the end of the log."""
-        with self.log.begin() as txn, txn.cursor(db=self._db) as cursor:
+        with self.log.reading() as txn, txn.cursor(db=self._db) as cursor:
             found = cursor.set_range(self._last_key) if self._last_key else cursor.first()
             if found and bytes(cursor.key()) == self._last_key:
                 found = cursor.next()

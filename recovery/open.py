@@ -28,11 +28,13 @@ def open_store(
     read_only: bool = False,
     settings: Settings | None = None,
     walvec_version: str = "",
+    background: bool = True,
 ) -> Store:
     """Open the store in folder `path`; made if it is not there and may be written.
 
     With `read_only` nothing on disk is changed and no lock is taken. A log with a damaged entry
-    opens read-only up to that entry: `store.damage` says what is wrong.
+    opens read-only up to that entry: `store.damage` says what is wrong. Without `background`
+    no thread makes segment files.
 
     Raises StoreUnusableException, LockTimeoutException, ParamError.
     """
@@ -66,7 +68,7 @@ def open_store(
         raise
     if damage is not None:
         logger.warning("the store %s is read-only: %s", folder, damage.message)
-    if lock is not None and damage is None:
+    if background and lock is not None and damage is None:
         store.watcher = FileMaker(store)
         store.watcher.start()
     return store

@@ -55,11 +55,9 @@ def rebuild(
     folder = Path(path)
     if not (folder / LOG).is_dir():
         raise StoreUnusableException(message=f"{folder} is not a walvec store, it has no log")
-    store = open_store(folder, settings=settings)
+    store = open_store(folder, settings=settings, background=False)
     try:
         _refuse_damaged(store)
-        # What it makes at the moment would be in the way of the deletion.
-        store.watcher.close()
         deleted = _delete_all(store.segments_folder)
         failpoints.hit("rebuild.after-delete")
         return _make_all(store, deleted, progress)
@@ -73,7 +71,7 @@ def _refuse_damaged(store: Store) -> None:
     damage = store.damage
     try:
         for schema, seq in store.with_state(_sealed_entries):
-            with store.log.begin() as txn:
+            with store.log.reading() as txn:
                 read_rows(store.log, txn, seq, schema)
     except LogCorruptedException as error:
         damage = error

@@ -36,9 +36,10 @@ from walvec.segments.index_files import open_index_file
 from walvec.segments.log_rows import read_segment
 from walvec.segments.merging import next_merge
 from walvec.segments.state import COLUMNS_FILE, Collection, FileRecord, Segment, State, index_file
-from walvec.segments.store import Store, Watcher
+from walvec.segments.store import Store
+from walvec.segments.watcher import Watcher
 from walvec.wal import failpoints
-from walvec.wal.errors import CallError
+from walvec.wal.errors import CallError, MilvusException
 from walvec.wal.events import RowsDeleted, RowsInserted, SegmentPersisted
 from walvec.wal.rows import Rows
 from walvec.wal.schema import Schema
@@ -69,6 +70,7 @@ class FileMaker(Watcher):
         self._idle = False
         self._again = True
         self._stopping = False
+        self._trouble: Exception | None = None
         self._damaged: set[tuple[int, str]] = set()
         self._failed: set[tuple[int, str]] = set()
         self._thread = threading.Thread(target=self._run, name="walvec-files", daemon=True)
@@ -87,9 +89,17 @@ class FileMaker(Watcher):
             self._thread.join()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is left to make; False if the time ran out first."""
+        """Wait until nothing is left to make; False if the time ran out first.
+
+        Raises MilvusException where the last attempt failed, as on a full disk.
+        """
         with self._wake:
-            return self._wake.wait_for(lambda: self._idle or self._stopping, timeout)
+            done = self._wake.wait_for(lambda: self._idle or self._stopping, timeout)
+            if done and self._trouble is not None:
+                raise MilvusException(
+                    message=f"segment files cannot be made, searches are exact: {self._trouble}"
+                ) from self._trouble
+            return done
 
     def published(self, applied: Sequence[Applied]) -> None:
         """Look again, unless only rows changed."""
@@ -134,17 +144,21 @@ class FileMaker(Watcher):
             self.damaged(0, segment_id, name)
 
     def _run(self) -> None:
-        self._find_absent()
+        first = True
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._again or self._stopping)
                 if self._stopping:
                     return
-                self._again = False
+                self._again, self._trouble = False, None
             try:
+                if first:
+                    self._find_absent()
+                first = False
                 self._work()
-            except Exception:
-                # A thread has nobody to raise to. Searches stay exact.
+            except Exception as trouble:
+                # A thread has nobody to raise to, but those who wait. Searches stay exact.
+                self._trouble = trouble
                 if not self._stopping:
                     logger.exception("making segment files failed; it goes on with the next seal")
             with self._wake:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import lmdb
@@ -42,21 +42,22 @@ class Fold:
         Returns what is wrong with the first damaged entry, where there is one: the state is
         then that before it.
         """
-        entries = log.scan(self.position)
         try:
-            for entry in entries:
-                if until is not None and entry.header.seq > until:
+            for command in _commands(log.scan(self.position)):
+                if until is not None and command[0].header.seq > until:
                     break
-                self._take(entry)
+                for entry in command:
+                    self._take(entry)
         except (LogCorruptedException, FormatException) as damage:
             return damage
         return None
 
     def advance(self, log: Log, txn: lmdb.Transaction) -> Iterator[Applied]:
         """Fold what `txn` sees after the position, one entry at a time."""
-        for entry in log.scan(self.position, txn):
-            self._take(entry)
-            yield Applied(entry.header.seq, entry.event)
+        for command in _commands(log.scan(self.position, txn)):
+            for entry in command:
+                self._take(entry)
+                yield Applied(entry.header.seq, entry.event)
 
     def _take(self, entry: Entry) -> None:
         header, event = entry
@@ -95,3 +96,14 @@ class Fold:
         )
         apply(self.state, self.position.seq, timestamp, draft.event)
         return Applied(self.position.seq, draft.event, draft.rows)
+
+
+def _commands(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The entries of one command after the other: a command counts as a whole, or not at all
+    where one of its entries is damaged."""
+    command: list[Entry] = []
+    for entry in entries:
+        command.append(entry)
+        if not entry.header.more_follows:
+            yield command
+            command = []

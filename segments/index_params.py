@@ -13,6 +13,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from walvec.wal.shown import shown
 from walvec.wal.errors import IndexNotSupportedException, ParamError
 from walvec.wal.schema import FLOATS, INTEGERS, DataType, Field
 
@@ -128,7 +129,7 @@ def resolve(
         kind = _scalar_type(wanted, field, where)
         if metric_type:
             raise ParamError(
-                message=f"{where}: metric_type {metric_type!r} given for a scalar index; leave "
+                message=f"{where}: metric_type {shown(metric_type)} given for a scalar index; leave "
                 "it out"
             )
         metric, known = "", {}
@@ -143,7 +144,7 @@ def _vector_type(wanted: str, where: str) -> str:
     if wanted not in VECTOR_TYPES:
         names = ", ".join(("AUTOINDEX", *VECTOR_TYPES))
         raise IndexNotSupportedException(
-            message=f"{where}: index type {wanted!r} is not one for vectors; allowed: {names}"
+            message=f"{where}: index type {shown(wanted)} is not one for vectors; allowed: {names}"
         )
     if wanted in FAISS_TYPES and not has_faiss():
         raise IndexNotSupportedException(
@@ -160,7 +161,7 @@ def _scalar_type(wanted: str, field: Field, where: str) -> str:
     if field.type not in SCALAR_TYPES.get(wanted, ()):
         names = [name for name, types in SCALAR_TYPES.items() if field.type in types]
         raise IndexNotSupportedException(
-            message=f"{where}: index type {wanted!r} does not suit {field.type.name}; allowed: "
+            message=f"{where}: index type {shown(wanted)} does not suit {field.type.name}; allowed: "
             + (", ".join(("AUTOINDEX", *names)) if names else "none, the field cannot be indexed")
         )
     return wanted
@@ -170,7 +171,7 @@ def _metric(metric_type: Any, where: str) -> str:
     metric = str(metric_type).upper()
     if metric not in METRICS:
         raise ParamError(
-            message=f"{where}: metric_type {metric_type!r} is not one of {', '.join(METRICS)}"
+            message=f"{where}: metric_type {shown(metric_type)} is not one of {', '.join(METRICS)}"
         )
     return metric
 
@@ -182,12 +183,12 @@ def _read(given: dict[str, Any], known: dict[str, Param], where: str) -> dict[st
         if name not in known:
             names = ", ".join(known) or "none"
             raise ParamError(
-                message=f"{where}: unknown parameter {name!r} (value {value!r}); allowed: {names}"
+                message=f"{where}: unknown parameter {shown(name)} (value {shown(value)}); allowed: {names}"
             )
         read = known[name].read(value)
         if read is None:
             raise ParamError(
-                message=f"{where}: parameter {name} is {value!r}, allowed is {known[name].allowed}"
+                message=f"{where}: parameter {name} is {shown(value)}, allowed is {known[name].allowed}"
             )
         values[name] = read
     return values
@@ -206,16 +207,16 @@ def search_params(spec: IndexSpec, params: dict[str, Any] | None) -> dict[str, V
     given = dict(params or {})
     nested = given.pop("params", None) or {}
     if not isinstance(nested, dict):
-        raise ParamError(message=f"{where}: params is {nested!r}, not a dict")
+        raise ParamError(message=f"{where}: params is {shown(nested)}, not a dict")
     for name, value in nested.items():
         if given.setdefault(name, value) != value:
             raise ParamError(
-                message=f"{where}: parameter {name} is given twice, {given[name]!r} and {value!r}"
+                message=f"{where}: parameter {name} is given twice, {shown(given[name])} and {shown(value)}"
             )
     metric = given.pop("metric_type", None) or spec.metric_type
     if str(metric).upper() != spec.metric_type:
         raise ParamError(
-            message=f"{where}: metric_type is {metric!r}, but the index has {spec.metric_type}"
+            message=f"{where}: metric_type is {shown(metric)}, but the index has {spec.metric_type}"
         )
     known = dict(VECTOR_TYPES[spec.index_type][1]) if spec.index_type in VECTOR_TYPES else {}
     if "nprobe" in known:

@@ -38,7 +38,7 @@ def read_segment(log: Log, extents: Iterable[tuple[int, int]], schema: Schema) -
     extents = list(extents)
     columns = GrowingColumns(schema, capacity=max(1, sum(n for _, n in extents)))
     for seq, _ in extents:
-        with log.begin() as txn:
+        with log.reading() as txn:
             columns.append(read_rows(log, txn, seq, schema))
     return columns
 
@@ -52,7 +52,7 @@ def read_pks(log: Log, extents: Iterable[tuple[int, int]], schema: Schema) -> tu
     parts = [empty_column(pk)]
     seqs = [np.empty(0, np.int64)]
     for seq, n in extents:
-        with log.begin() as txn:
+        with log.reading() as txn:
             entry, payload = log.read(txn, seq)
             event = entry.event
             assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"

@@ -24,6 +24,7 @@ from walvec.segments.log_rows import read_rows
 from walvec.segments.memory import trim
 from walvec.segments.state import Collection, State
 from walvec.segments.view import View
+from walvec.segments.watcher import Watcher
 from walvec.segments.writer import Outcome, Writer
 from walvec.wal import failpoints
 from walvec.wal.commit import GroupCommit, Request
@@ -32,6 +33,7 @@ from walvec.wal.errors import (
     CollectionNotLoadedException,
     MilvusException,
     ReadOnlyException,
+    RestoreError,
     StoreBrokenException,
     StoreClosedException,
 )
@@ -49,22 +51,6 @@ class Settings(NamedTuple):
     durability: str = "full"
     lock_timeout_s: float = 5.0
     allow_network_fs: bool = False
-
-
-class Watcher:
-    """Someone who works behind the store, told of what happens. Called with the lock held."""
-
-    def published(self, applied: Sequence[Applied]) -> None:
-        """Events were published."""
-
-    def restarted(self) -> None:
-        """The state was read again: anything may have been published."""
-
-    def damaged(self, collection_id: int, segment_id: int, name: str) -> None:
-        """A file of a segment is not as recorded, and was not used."""
-
-    def close(self) -> None:
-        """The store is about to be closed. Called without the lock."""
 
 
 class Store:
@@ -102,12 +88,12 @@ class Store:
 
     def current(self) -> Published:
         """What is published, after folding what others appended since."""
-        self._refuse_if_closed()
+        self._refuse_if_unusable()
         txnid = self.log.last_txnid()
         # While this process commits, the newest transaction may be its own, which is published
         # before it is acknowledged: a reader need not wait for it.
         if txnid != self._seen_txnid and txnid != self._writer.txnid:
-            with self._lock, self.log.begin() as txn:
+            with self._lock, self.log.reading() as txn:
                 self._catch_up(txn)
         return self.published
 
@@ -118,9 +104,11 @@ class Store:
             raise CollectionNotExistException(message=f"collection {name} does not exist")
         return published.collections[number]
 
-    def _refuse_if_closed(self) -> None:
+    def _refuse_if_unusable(self) -> None:
         if self._closed:
             raise StoreClosedException(message=f"the store {self.folder} is closed: open it again")
+        if self._broken:
+            raise StoreBrokenException(message=f"{self._broken}: close the store and open it again")
 
     def view(self, info: CollectionInfo) -> View:
         """The rows of a loaded collection; read into memory if they are not yet.
@@ -131,7 +119,7 @@ class Store:
         if view is not None:
             return view
         with self._lock:
-            self._refuse_if_closed()
+            self._refuse_if_unusable()
             collection = self._fold.state.collections.get(info.id)
             if collection is None:
                 raise CollectionNotExistException(message=f"collection {info.name} does not exist")
@@ -198,9 +186,7 @@ class Store:
     def refuse_unless_writable(self) -> None:
         """Raise what keeps this handle from writing, if anything does."""
         self.log.check_process()
-        self._refuse_if_closed()
-        if self._broken:
-            raise StoreBrokenException(message=f"{self._broken}: close the store and open it again")
+        self._refuse_if_unusable()
         if self.damage is not None:
             raise ReadOnlyException(
                 message=f"the log is damaged, so the store is read-only: {self.damage.message}"
@@ -218,6 +204,10 @@ class Store:
                     self._seen_txnid = self._writer.txnid
                     self._publish(applied)
                     failpoints.hit("publish.after")
+            except (StoreBrokenException, RestoreError) as error:
+                # The files are gone, or damaged, or the log could not be opened anew.
+                self._broken = error.message
+                raise
             except MilvusException:
                 raise
             except Exception as error:
@@ -234,7 +224,7 @@ class Store:
     def _follow_others(self, txn: lmdb.Transaction) -> None:
         # A write transaction has the id that it will commit as: one more than the newest.
         if txn.id() != self._seen_txnid + 1:
-            with self.log.begin() as reader:
+            with self.log.reading() as reader:
                 self._catch_up(reader)
 
     def _reset(self) -> None:

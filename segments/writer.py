@@ -151,7 +151,7 @@ class Writer:
         """
         full = self._is_disk_full(error)
         self.log.reopen()
-        with self.log.begin() as txn:
+        with self.log.reading() as txn:
             stored = {entry.header.request for entry in self.log.scan(before, txn)}
         self.restore(None)
         reset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,3 +70,11 @@ def open_store_at(tmp_path: Path) -> Iterator[OpenStore]:
 def store(open_store_at: OpenStore) -> Store:
     """An empty store in tmp_path / "store"."""
     return open_store_at()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the tests were started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +72,8 @@ class Log:
         self.durability = durability
         self._files = (folder / "data.mdb", folder / "lock.mdb")
         self._pid = os.getpid()
+        self._gate = threading.Condition()
+        self._reads = 0
         self._open()
 
     def _open(self) -> None:
@@ -96,35 +100,69 @@ class Log:
         create_environment(folder, KEY.pack(1), value)
 
     def close(self) -> None:
-        """Release the mapping and the file handles."""
+        """Release the mapping and the file handles, when the reads under way have ended."""
         self.check_process()
-        self.env.close()
+        with self._alone():
+            self.env.close()
 
     def reopen(self) -> None:
         """Drop the environment, which may be unusable after an I/O error, and open it anew."""
         self.check_process()
-        self.env.close()
-        self._open()
+        with self._alone():
+            self.env.close()
+            self._open()
 
     def last_txnid(self) -> int:
         """LMDB's id of the last committed transaction: has anybody committed? About 0.6 us."""
         self.check_process()
-        txnid: int = self.env.info()["last_txnid"]
+        try:
+            txnid: int = self.env.info()["last_txnid"]
+        except lmdb.Error:
+            # It is being opened anew by another thread.
+            with self._gate:
+                txnid = self.env.info()["last_txnid"]
         return txnid
 
     def begin(self, write: bool = False) -> lmdb.Transaction:
-        """A transaction. Raises StoreBrokenException in a forked child."""
+        """A transaction; for reading beside other threads take `reading()`.
+
+        Raises StoreBrokenException in a forked child.
+        """
         self.check_process()
         try:
             txn: lmdb.Transaction = self.env.begin(write=write, buffers=True)
         except lmdb.MapResizedError:
-            self.env.set_mapsize(0)
+            with self._alone():
+                self.env.set_mapsize(0)
             txn = self.env.begin(write=write, buffers=True)
         return txn
 
+    @contextmanager
+    def reading(self) -> Iterator[lmdb.Transaction]:
+        """A read transaction, to be kept short: the map neither moves nor goes while it lasts."""
+        self.check_process()
+        with self._gate:
+            txn = self.begin()
+            self._reads += 1
+        try:
+            with txn:
+                yield txn
+        finally:
+            with self._gate:
+                self._reads -= 1
+                self._gate.notify_all()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No thread reads, and none begins to: a view into a map that is gone is a SIGSEGV."""
+        with self._gate:
+            self._gate.wait_for(lambda: not self._reads)
+            yield
+
     def grow(self) -> None:
-        """Double the map. No transaction of this process may be open."""
-        self.env.set_mapsize(self.env.info()["map_size"] * 2)
+        """Double the map, when the reads under way have ended. No write may be open."""
+        with self._alone():
+            self.env.set_mapsize(self.env.info()["map_size"] * 2)
 
     def append(
         self,
@@ -170,7 +208,7 @@ class Log:
             if txn is not None:
                 chunk, damage = self._read(txn, after, None)
             else:
-                with self.begin() as own:
+                with self.reading() as own:
                     chunk, damage = self._read(own, after, SCAN_CHUNK)
             yield from chunk
             if damage is not None:

@@ -123,3 +123,23 @@ def test_a_damaged_log_is_told_through_the_client_and_can_be_read(folder: Path) 
         with pytest.raises(ReadOnlyException, match=r"log entry 6 \(RowsInserted\), offset 80"):
             client.delete("c", ids=[1])
     assert file_digest(folder) == damaged
+
+
+def test_a_command_damaged_in_its_middle_counts_as_not_there_at_all(
+    folder: Path, open_store_at: OpenStore
+) -> None:
+    log = Log(folder / "log")
+    with log.reading() as txn:
+        entry, _ = log.read(txn, 3)
+        value = bytes(txn.get(KEY.pack(3), db=log.env.open_db(b"entries", txn, create=False)))
+    log.close()
+    assert entry.header.more_follows, "entries 2, 3 and 4 are one command"
+    path = folder / "log" / "data.mdb"
+    damaged = value[: HEADER.size] + bytes([value[HEADER.size] ^ 1]) + value[HEADER.size + 1 :]
+    # LMDB copies a page when it changes: older copies of a small entry lie about.
+    path.write_bytes(path.read_bytes().replace(value, damaged))
+    store = open_store_at()
+    assert isinstance(store.damage, LogCorruptedException)
+    assert store.damage.seq == 3
+    assert store.current().seq == 1
+    assert store.current().names == {}, "not a collection without its index"

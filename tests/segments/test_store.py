@@ -105,7 +105,7 @@ def test_counts_are_exact_loaded_and_not_loaded(store: Store) -> None:
     rng = random.Random(seed)
     table = Table(store)
     model: set[int] = set()
-    for _ in range(60):
+    for _ in range(35):
         keys = [rng.randrange(40) for _ in range(rng.randrange(1, 6))]
         if rng.random() < 0.3:
             table.delete(keys)

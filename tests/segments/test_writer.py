@@ -136,6 +136,52 @@ def test_a_full_map_grows_and_the_command_succeeds(
     assert_state_is_replayed(store)
 
 
+READ_WHILE = """
+import sys, threading
+from pathlib import Path
+from lab import Table, open_at
+from walvec.segments.counting import count_rows
+from walvec.wal import environment, failpoints
+from walvec.wal.errors import CommitFailedException
+
+environment.MAP_SIZE_BYTES = 1 << 20
+store = open_at(Path(sys.argv[1]))
+table = Table(store, load=False)
+for first in range(0, 8000, 1000):
+    table.insert(range(first, first + 1000))
+done, counts = threading.Event(), set()
+
+def read():
+    while not done.is_set():
+        store.counts.clear()
+        counts.add(count_rows(store, table.info) % 1000)
+
+threads = [threading.Thread(target=read) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for number in range(40):
+    if sys.argv[2] == "grow":
+        table.insert(range(10_000 + number * 2000, 12_000 + number * 2000))
+        continue
+    try:
+        with failpoints.arm("commit.before"):
+            table.insert([10_000])
+    except CommitFailedException:
+        print("refused")
+done.set()
+for thread in threads:
+    thread.join()
+print(counts)
+store.close()
+"""
+
+
+@pytest.mark.parametrize("how", ["grow", "reopen"])
+def test_the_map_may_move_while_other_threads_read(tmp_path: Path, how: str) -> None:
+    lines = run_child(READ_WHILE, tmp_path / "store", how).stdout.splitlines()
+    assert lines == ["refused"] * (40 if how == "reopen" else 0) + ["{0}"]
+
+
 DISK_FULL = """
 import os, resource, sys
 from pathlib import Path
@@ -252,6 +298,7 @@ def test_a_command_that_waits_too_long_is_not_done(store: Store) -> None:
     threading.current_thread() is not threading.main_thread(),
     reason="signals go to the main thread",
 )
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     "point", ["commit.begin", "commit.before", "commit.after", "publish.after"]
 )

@@ -170,6 +170,7 @@ def test_a_leader_who_is_interrupted_hands_the_lead_on() -> None:
     threading.current_thread() is not threading.main_thread(),
     reason="signals go to the main thread",
 )
+@pytest.mark.usefixtures("interruptible")
 def test_a_follower_who_is_interrupted_does_not_take_the_lead_with_him() -> None:
     gate = Gate()
     with ThreadPoolExecutor(2) as threads:
