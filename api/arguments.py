@@ -8,12 +8,26 @@ from typing import Any
 from walvec.wal.errors import ParamError
 from walvec.wal.shown import shown
 
+MAX_SECONDS = 1e9
+"""Thirty years; the waits of the system refuse times that are far longer, and infinity."""
+
 
 def check_text(name: str, value: Any) -> str:
-    """The value, if it is a string. Raises ParamError."""
+    """The value, if it is a string that can be stored as UTF-8. Raises ParamError."""
     if not isinstance(value, str):
         raise ParamError(message=f"{name} must be a string, got {shown(value)}")
+    if not value.isascii() and not is_encodable(value):
+        raise ParamError(message=f"{name} must be text that is valid UTF-8, got {shown(value)}")
     return value
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_texts(name: str, value: Any) -> list[str]:
@@ -49,7 +63,10 @@ def check_whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 def check_seconds(name: str, value: Any) -> float:
-    """The value as a float, if it is a number of seconds. Raises ParamError."""
+    """The value as a float, at most MAX_SECONDS, if it is a number of seconds.
+
+    Raises ParamError.
+    """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
         seconds = float(value) if number else math.nan
@@ -57,4 +74,4 @@ def check_seconds(name: str, value: Any) -> float:
         seconds = math.inf
     if not seconds >= 0:
         raise ParamError(message=f"{name} {shown(value)} is not a number of seconds from 0 on")
-    return seconds
+    return min(seconds, MAX_SECONDS)

@@ -20,11 +20,11 @@ import numpy as np
 
 from walvec.json_text import NotJson, json_bytes
 from walvec.vectors import stacked
+from walvec.wal import shown as short
 from walvec.wal.errors import DataNotMatchException
 from walvec.wal.rows import DTYPES, OFFSETS, Array, Column
 from walvec.wal.schema import FLOATS, INTEGERS, DataType, Field
 
-SHOWN_CHARACTERS = 80
 INTEGER_KINDS = frozenset({int})
 FLOAT_KINDS = frozenset({int, float})
 BOOL_KINDS = frozenset({bool, np.bool_})
@@ -48,15 +48,10 @@ class Place(NamedTuple):
 
 
 def shown(value: Any) -> str:
-    """The value's repr with its type, at most 80 characters of it."""
+    """The value's repr, cut where it is long, with its type."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and type {value.dtype}"
-    if isinstance(value, list | tuple) and len(value) > SHOWN_CHARACTERS // 2:
-        value = value[: SHOWN_CHARACTERS // 2]  # repr of a long list only to cut it is slow
-    text = repr(value)
-    if len(text) > SHOWN_CHARACTERS:
-        text = text[: SHOWN_CHARACTERS - 3] + "..."
-    return f"{text} ({type(value).__name__})"
+    return f"{short.shown(value)} ({type(value).__name__})"
 
 
 def integers(values: Sequence[Any], place: Place) -> Column:

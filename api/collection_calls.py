@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from walvec.wal.shown import shown
+from walvec.arguments import check_flag, check_text, check_texts, check_whole
 from walvec.params import IndexParams
 from walvec.properties import check_properties, check_property_name
 from walvec.quick_schema import quick_schema
-from walvec.results import LoadState
+from walvec.results import ConsistencyLevel, LoadState
 from walvec.schema import CollectionSchema, check_name, field_descriptions, to_schema
 from walvec.segments import commands
 from walvec.segments.counting import count_rows
@@ -21,6 +21,7 @@ from walvec.wal.errors import (
     ParamError,
 )
 from walvec.wal.schema import DataType, Schema
+from walvec.wal.shown import shown
 from walvec.wishes import implicit_wish, wishes_of
 
 
@@ -45,7 +46,7 @@ class CollectionCalls(Session):
 
         The quick form has a primary key, a vector and a dynamic field, an index (AUTOINDEX) and
         is loaded. With `schema` and `index_params` it is indexed and loaded too. All of it is
-        one transaction. Nothing is done if the same collection is there already.
+        one transaction. If the same collection is there already, it is only indexed and loaded.
 
         kwargs: enable_dynamic_field, max_length (quick form); consistency_level, num_shards,
         properties (a dict; `mmap.enabled`, `segment.max_bytes`), description.
@@ -64,6 +65,11 @@ class CollectionCalls(Session):
                 index_params.add_index(vector_field_name, "AUTOINDEX", metric_type=metric_type)
         elif not isinstance(schema, CollectionSchema):
             raise ParamError(message=f"schema {shown(schema)} is no CollectionSchema")
+        if index_params is not None and not isinstance(index_params, IndexParams):
+            raise ParamError(
+                message=f"index_params of {collection_name} must be IndexParams "
+                f"(prepare_index_params()), got {shown(index_params)}"
+            )
         plain = to_schema(schema, collection_name)
         self._create(collection_name, plain, index_params, kwargs, timeout)
 
@@ -75,17 +81,16 @@ class CollectionCalls(Session):
         options: dict[str, Any],
         timeout: float | None,
     ) -> None:
-        wishes = wishes_of(index_params or [], schema, name)
-        indexed = {wish.field_id for wish in wishes}
-        wishes += [implicit_wish(f, name) for f in schema.vectors if f.id not in indexed]
-        num_shards = options.get("num_shards", 1)
-        if not isinstance(num_shards, int) or not 1 <= num_shards <= 64:
-            raise ParamError(message=f"num_shards {shown(num_shards)} of {name} is not in 1..64")
+        asked = wishes_of(index_params or [], schema, name)
+        indexed = {wish.field_id for wish in asked}
+        implicit = [implicit_wish(f, name) for f in schema.vectors if f.id not in indexed]
+        properties = check_properties(name, options.get("properties"))
+        num_shards = check_whole(f"num_shards of {name}", options.get("num_shards", 1), 1, 64)
         command = commands.create_collection(
             name,
             schema,
-            check_properties(name, options.get("properties") or {}),
-            wishes,
+            properties,
+            asked + implicit,
             load=bool(index_params),
             consistency_level=consistency_level_of(options.get("consistency_level", "Strong")),
             num_shards=num_shards,
@@ -93,8 +98,15 @@ class CollectionCalls(Session):
         try:
             self._execute(command, timeout)
         except CollectionAlreadyExistException:
-            if self.info(name).schema != schema:
-                raise
+            info = self.info(name)
+            if info.schema != schema or not properties.items() <= info.properties.items():
+                raise CollectionAlreadyExistException(
+                    message=f"collection {name} exists with another schema or other properties: "
+                    "drop_collection() it, or choose another name"
+                ) from None
+            if asked:
+                self._execute(commands.create_index(info.id, name, asked), timeout)
+                self.load_collection(name, timeout)
 
     def has_collection(
         self, collection_name: str, timeout: float | None = None, **kwargs: Any
@@ -102,7 +114,7 @@ class CollectionCalls(Session):
         """Whether a collection has this name."""
         check_options("has_collection", kwargs)
         self._time(timeout)
-        return collection_name in self._store.current().names
+        return check_text("collection_name", collection_name) in self._store.current().names
 
     def list_collections(self, **kwargs: Any) -> list[str]:
         """The names of all collections."""
@@ -125,10 +137,12 @@ class CollectionCalls(Session):
             "functions": [],
             "aliases": [],
             "collection_id": info.id,
-            "consistency_level": consistency_level_of(info.consistency_level),
+            "consistency_level": int(ConsistencyLevel[info.consistency_level]),
+            "consistency_level_name": info.consistency_level,
             "properties": dict(info.properties),
             "num_partitions": len(info.partitions),
             "enable_dynamic_field": info.schema.dynamic is not None,
+            "enable_namespace": False,
             "created_timestamp": info.created_at,
         }
 
@@ -154,8 +168,10 @@ class CollectionCalls(Session):
     ) -> None:
         """Give a collection another name. Raises CollectionAlreadyExistException."""
         check_options("rename_collection", kwargs)
-        if target_db not in ("", "default"):
-            raise NotSupportedException(message=f"target_db {shown(target_db)}: there is one database")
+        if check_text("target_db", target_db) not in ("", "default"):
+            raise NotSupportedException(
+                message=f"target_db {shown(target_db)}: there is one database"
+            )
         check_name("collection", new_name)
         info = self.info(old_name)
         self._execute(commands.rename_collection(info.id, old_name, new_name), timeout)
@@ -183,9 +199,10 @@ class CollectionCalls(Session):
         """Take properties back to their defaults."""
         check_options("drop_collection_properties", kwargs)
         info = self.info(collection_name)
-        for key in property_keys:
+        keys = check_texts("property_keys", property_keys)
+        for key in keys:
             check_property_name(collection_name, key)
-        command = commands.alter_collection(info.id, info.name, {}, tuple(property_keys))
+        command = commands.alter_collection(info.id, info.name, {}, tuple(keys))
         self._execute(command, timeout)
 
     def get_collection_stats(
@@ -215,7 +232,7 @@ class CollectionCalls(Session):
         check_options("flush", kwargs)
         info = self.info(collection_name)
         self._execute(commands.flush(info.id, info.name), timeout)
-        if wait:
+        if check_flag("wait", wait):
             self.wait_for_files(timeout)
 
     def load_collection(
@@ -227,8 +244,11 @@ class CollectionCalls(Session):
         kwargs: replica_number (1). Raises MemoryException, LogCorruptedException.
         """
         check_options("load_collection", kwargs, "replica_number")
-        if kwargs.get("replica_number", 1) not in (None, 1):
-            raise NotSupportedException(message="replica_number: one machine holds one replica")
+        replicas = kwargs.get("replica_number")
+        if replicas is not None and (type(replicas) is not int or replicas != 1):
+            raise NotSupportedException(
+                message=f"replica_number {shown(replicas)}: one machine holds one replica"
+            )
         info = self.info(collection_name)
         self._execute(commands.load(info.id, info.name), timeout)
         failpoints.hit("load.after-commit")

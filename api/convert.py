@@ -283,7 +283,9 @@ def pks_of(ids: Any, schema: Schema, collection_name: str) -> Column:
     place = Place(collection_name, schema.primary)
     if isinstance(ids, set | frozenset | range):
         ids = list(ids)
-    elif not isinstance(ids, list | tuple) and not (isinstance(ids, np.ndarray) and ids.ndim):
+    elif isinstance(ids, np.ndarray) and not ids.ndim:
+        ids = [ids.item()]
+    elif not isinstance(ids, list | tuple | np.ndarray):
         ids = [ids]
     try:
         return column_of(ids, place)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
-from walvec.wal.shown import shown
+from walvec.arguments import check_dict, check_flag, check_text
 from walvec.wal.errors import NotSupportedException, ParamError
 from walvec.wal.schema import STORED, DataType
+from walvec.wal.shown import shown
 
 FIELD_FLAGS = ("is_primary", "auto_id")
+MAX_DIGITS = 20
 TYPE_PARAMS = {"dim": DataType.FLOAT_VECTOR, "max_length": DataType.VARCHAR}
 """The parameters of types, and the one type that each belongs to."""
 
@@ -48,9 +51,7 @@ def refuse_keywords(
 
 def checked_flag(subject: str, name: str, value: Any) -> bool:
     """The value, if it is a bool; raises ParamError."""
-    if not isinstance(value, bool):
-        raise ParamError(message=f"{subject}: {name} must be True or False, got {shown(value)}")
-    return value
+    return check_flag(f"{subject}: {name}", value)
 
 
 class FieldSchema:
@@ -73,10 +74,8 @@ class FieldSchema:
     def __init__(
         self, name: str, dtype: DataType | int, description: str = "", **kwargs: Any
     ) -> None:
-        if not isinstance(name, str) or not isinstance(description, str):
-            raise ParamError(message=f"field {shown(name)}: name and description must be strings")
-        self.name = name
-        self._description = description
+        self.name = check_text("field name", name)
+        self._description = check_text(f"field {name}: description", description)
         self._dtype = _stored_type(name, dtype)
         subject = f"field {name} ({self._dtype.name})"
         rest = {k: v for k, v in kwargs.items() if k not in FIELD_FLAGS and k not in TYPE_PARAMS}
@@ -93,22 +92,27 @@ class FieldSchema:
 
     @property
     def dtype(self) -> DataType:
+        """Its type."""
         return self._dtype
 
     @property
     def description(self) -> str:
+        """As given, empty where none was."""
         return self._description
 
     @property
     def params(self) -> dict[str, Any]:
+        """`dim` or `max_length`, where its type has one."""
         return self._params
 
     @property
     def dim(self) -> int | None:
+        """Components of a vector, None of another type."""
         return self._params.get("dim")
 
     @property
     def max_length(self) -> int | None:
+        """Bytes of UTF-8 of a string, None of another type."""
         return self._params.get("max_length")
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,11 +131,14 @@ class FieldSchema:
 
     @classmethod
     def construct_from_dict(cls, raw: Mapping[str, Any]) -> FieldSchema:
-        """The field of a `to_dict()`."""
+        """The field of a `to_dict()`. Raises ParamError as the constructor does."""
+        given = check_dict("a field", raw)
+        if "name" not in given or "type" not in given:
+            raise ParamError(message=f"a field needs a name and a type, got {shown(given)}")
         known = {"name", "type", "description", "params", "field_id"}
-        kwargs = {k: v for k, v in raw.items() if k not in known}
-        kwargs.update(raw.get("params") or {})
-        return cls(raw["name"], raw["type"], raw.get("description", ""), **kwargs)
+        kwargs = {k: v for k, v in given.items() if k not in known}
+        kwargs.update(check_dict("params of a field", given.get("params")))
+        return cls(given["name"], given["type"], given.get("description", ""), **kwargs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FieldSchema) and self.to_dict() == other.to_dict()
@@ -143,11 +150,12 @@ class FieldSchema:
 
 
 def _stored_type(name: str, dtype: Any) -> DataType:
+    if isinstance(dtype, bool) or not isinstance(dtype, int):
+        raise ParamError(message=f"field {name}: {shown(dtype)} is not a DataType")
     try:
         known = DataType(dtype)
     except ValueError:
-        number = isinstance(dtype, int) and not isinstance(dtype, bool)
-        if number and hasattr(dtype, "name"):  # a type of pymilvus that walvec has no number for
+        if hasattr(dtype, "name"):  # a type of pymilvus that walvec has no number for
             raise NotSupportedException(
                 message=f"field {name}: type {dtype.name} is not supported by this version"
             ) from None
@@ -162,8 +170,12 @@ def _stored_type(name: str, dtype: Any) -> DataType:
 def _type_param(subject: str, dtype: DataType, name: str, value: Any) -> int:
     if dtype != TYPE_PARAMS[name]:
         raise ParamError(message=f"{subject}: {name} is for {TYPE_PARAMS[name].name} alone")
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) < MAX_DIGITS:
         return int(value)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
         raise ParamError(message=f"{subject}: {name} must be an integer, got {shown(value)}")
-    return int(value.__index__())
+    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from walvec.arguments import check_flag, check_text
 from walvec.params import IndexParams
 from walvec.schema import CollectionSchema, FieldSchema
 from walvec.segments import commands
@@ -14,6 +15,7 @@ from walvec.segments.state import State, index_file
 from walvec.session import Session, check_options, field_of
 from walvec.wal.errors import IndexNotExistException, ParamError
 from walvec.wal.schema import DataType
+from walvec.wal.shown import shown
 from walvec.wishes import implicit_wish, wishes_of
 
 
@@ -23,7 +25,7 @@ class IndexCalls(Session):
     @staticmethod
     def create_schema(**kwargs: Any) -> CollectionSchema:
         """An empty schema. kwargs: auto_id, enable_dynamic_field, description, ..."""
-        return CollectionSchema([], check_fields=False, **kwargs)
+        return CollectionSchema([], **{**kwargs, "check_fields": False})
 
     @staticmethod
     def create_field_schema(
@@ -36,10 +38,12 @@ class IndexCalls(Session):
     def prepare_index_params(field_name: str = "", **kwargs: Any) -> IndexParams:
         """Index parameters, with a first one if a field is named."""
         params = IndexParams()
-        if field_name:
+        if check_text("field_name", field_name):
             params.add_index(field_name, **kwargs)
         elif kwargs:
-            raise ParamError(message=f"prepare_index_params() got {sorted(kwargs)}, no field")
+            raise ParamError(
+                message=f"prepare_index_params() got {sorted(kwargs)}, but no field_name"
+            )
         return params
 
     def create_index(
@@ -57,17 +61,21 @@ class IndexCalls(Session):
         Raises IndexNotSupportedException, IndexAlreadyExistException, ParamError by name.
         """
         check_options("create_index", kwargs)
-        if not index_params or not isinstance(index_params, IndexParams):
-            raise ParamError(message="index_params is empty or no IndexParams: add_index() first")
+        if not isinstance(index_params, IndexParams) or not index_params:
+            raise ParamError(
+                message=f"index_params of {shown(collection_name)} is empty or no IndexParams: "
+                f"prepare_index_params() and add_index() first, got {shown(index_params)}"
+            )
         info = self.info(collection_name)
         wishes = wishes_of(index_params, info.schema, info.name)
         self._execute(commands.create_index(info.id, info.name, wishes), timeout)
-        if sync:
+        if check_flag("sync", sync):
             self.wait_for_files(timeout)
 
     def list_indexes(self, collection_name: str, field_name: str = "", **kwargs: Any) -> list[str]:
         """Names of the indexes that were asked for, of one field or of all."""
         check_options("list_indexes", kwargs, "timeout")
+        check_text("field_name", field_name)
         info = self.info(collection_name)
         return [
             index.name
@@ -127,7 +135,7 @@ def _is_explicit(index: IndexSpec) -> bool:
 
 def _index_of(info: CollectionInfo, name: str) -> IndexSpec:
     """An index by its name, or by its field's."""
-    found = info.indexes.get(name)
+    found = info.indexes.get(check_text("index_name", name))
     if found is None and name in info.schema.by_name:
         found = info.index_of(field_of(info, name).id)
     if found is None or not _is_explicit(found):

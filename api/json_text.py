@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from walvec.wal.shown import shown
+
 MAX_BYTES = 65_536
 MAX_DEPTH = 256
 INT_LOW, INT_HIGH = -(2**63), 2**64 - 1
@@ -74,7 +76,7 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise NotJson(f"JSON whose keys are strings, not {key!r:.40}")
+                raise NotJson(f"JSON whose keys are strings, not {shown(key)}")
         return {k: _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v, depth + 1) for v in value]

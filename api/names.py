@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from walvec.wal.shown import shown
 from walvec.wal.errors import ParamError
 from walvec.wal.schema import META_FIELD
+from walvec.wal.shown import shown
 
 MAX_NAME_LENGTH = 255
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
@@ -45,7 +45,9 @@ def check_name(kind: str, name: Any) -> None:
     Letters, digits and underscores, no digit first, 1 to 255 of them.
     """
     if not isinstance(name, str) or not name:
-        raise ParamError(message=f"{kind} name must be a string that is not empty, got {shown(name)}")
+        raise ParamError(
+            message=f"{kind} name must be a string that is not empty, got {shown(name)}"
+        )
     if len(name) > MAX_NAME_LENGTH:
         raise ParamError(
             message=f"{kind} name {name[:40]!r}... has {len(name)} characters, "

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from walvec.arguments import check_dict, check_text
 from walvec.client import MilvusClient
 from walvec.connections import DEFAULT_ALIAS, connections
 from walvec.convert import columns_of, rows_of
 from walvec.descriptions import Group, Index, Replica
+from walvec.missing import COLLECTION_METHODS, missing
 from walvec.params import IndexParams
 from walvec.results import ExtraList, MutationResult, SearchResult
 from walvec.schema import CollectionSchema, FieldSchema, from_schema
-from walvec.session import check_options, check_partitions
+from walvec.session import check_options, check_partitions, check_timeout
 from walvec.wal.errors import (
     CollectionAlreadyExistException,
     IndexNotExistException,
     SchemaNotReadyException,
 )
+from walvec.wal.shown import shown
 
 
 class Collection:
@@ -36,7 +39,10 @@ class Collection:
         self._using = using
         client = self._client
         if schema is not None and not isinstance(schema, CollectionSchema):
-            raise SchemaNotReadyException(message=f"schema is a {type(schema).__name__}")
+            raise SchemaNotReadyException(
+                message=f"collection {shown(name)}: schema must be a CollectionSchema, "
+                f"got {shown(schema)}"
+            )
         if schema is None:
             if not client.has_collection(name):
                 raise SchemaNotReadyException(
@@ -109,8 +115,10 @@ class Collection:
             params["metric_type"] = index.metric_type
         return Index(index.field_name, index.name, params)
 
-    def index(self, *, index_name: str = "") -> Index:
+    def index(self, *, index_name: str = "", **kwargs: Any) -> Index:
         """The index of this name, or the only one. Raises IndexNotExistException."""
+        check_options("index", kwargs)
+        check_text("index_name", index_name)
         found = [i for i in self.indexes if index_name in ("", i.index_name)]
         if len(found) != 1:
             raise IndexNotExistException(
@@ -118,8 +126,13 @@ class Collection:
             )
         return found[0]
 
-    def has_index(self, *, index_name: str = "", timeout: float | None = None) -> bool:
+    def has_index(
+        self, timeout: float | None = None, *, index_name: str = "", **kwargs: Any
+    ) -> bool:
         """Whether there is an index (of this name)."""
+        check_options("has_index", kwargs)
+        check_text("index_name", index_name)
+        check_timeout(timeout)
         return any(index_name in ("", name) for name in self._client.list_indexes(self._name))
 
     def describe(self, timeout: float | None = None) -> dict[str, Any]:
@@ -196,7 +209,8 @@ class Collection:
     ) -> None:
         """Index a field: {"index_type": ..., "metric_type": ..., "params": {...}}."""
         params = IndexParams()
-        params.add_index(field_name, index_name=index_name, **(index_params or {}))
+        given = check_dict("index_params", index_params)
+        params.add_index(field_name, **{"index_name": index_name, **given})
         self._client.create_index(self._name, params, timeout, **kwargs)
 
     def drop_index(
@@ -215,9 +229,7 @@ class Collection:
     ) -> None:
         """Materialize the collection into memory for search."""
         check_partitions(self._client.info(self._name), partition_names)
-        self._client.load_collection(
-            self._name, timeout, replica_number=replica_number or 1, **kwargs
-        )
+        self._client.load_collection(self._name, timeout, replica_number=replica_number, **kwargs)
 
     def release(self, timeout: float | None = None, **kwargs: Any) -> None:
         """Drop the collection's rows from memory."""
@@ -250,12 +262,7 @@ class Collection:
     ) -> ExtraList:
         """The rows that match an expression, see MilvusClient.query."""
         return self._client.query(
-            self._name,
-            expr,
-            output_fields,
-            timeout,
-            partition_names=partition_names,
-            **kwargs,
+            self._name, expr, output_fields, timeout, partition_names=partition_names, **kwargs
         )
 
     def search(
@@ -275,7 +282,7 @@ class Collection:
         return self._client.search(
             self._name,
             data,
-            expr or "",
+            "" if expr is None else expr,
             limit,
             output_fields,
             param,
@@ -285,3 +292,8 @@ class Collection:
             round_decimal=round_decimal,
             **kwargs,
         )
+
+    if not TYPE_CHECKING:  # type checkers go on to refuse names that are not there
+
+        def __getattr__(self, name: str) -> Any:
+            return missing(self, COLLECTION_METHODS, name)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from walvec.wal.shown import shown
+from walvec.arguments import check_dict, check_text
 from walvec.wal.errors import ParamError
+from walvec.wal.shown import shown
 
 
 class IndexParam:
@@ -18,39 +19,32 @@ class IndexParam:
     def __init__(
         self, field_name: str, index_type: str = "", index_name: str = "", **kwargs: Any
     ) -> None:
-        index_type, index_name = index_type or "", index_name or ""
-        given = {"field_name": field_name, "index_type": index_type, "index_name": index_name}
-        for name, value in given.items():
-            if not isinstance(value, str):
-                raise ParamError(message=f"index: {name} must be a string, got {shown(value)}")
-        self._field_name, self._index_type, self._index_name = field_name, index_type, index_name
-        params = kwargs.pop("params", None) or {}
-        if not isinstance(params, dict):
-            raise ParamError(message=f"index on {field_name}: params must be a dict or None, "
-                             f"got {shown(params)}")  # fmt: skip
+        self._field_name = check_text("index: field_name", field_name)
+        self._index_type = _text("index_type", index_type)
+        self._index_name = _text("index_name", index_name)
+        params = check_dict(f"index on {field_name}: params", kwargs.pop("params", None))
         for name in params.keys() & kwargs.keys():
-            if params[name] != kwargs[name]:
+            if shown(params[name]) != shown(kwargs[name]):  # == of arrays is an array
                 raise ParamError(
-                    message=f"index on {field_name}: {name} is {shown(kwargs[name])} and, in params, "
-                    f"{shown(params[name])}"
+                    message=f"index on {field_name}: {name} is {shown(kwargs[name])} and, in "
+                    f"params, {shown(params[name])}"
                 )
         self._configs: dict[str, Any] = {**params, **kwargs}
-        if not isinstance(self._configs.get("metric_type") or "", str):
-            raise ParamError(
-                message=f"index on {field_name}: metric_type must be a string, "
-                f"got {shown(self._configs['metric_type'])}"
-            )
+        _text("metric_type", self._configs.get("metric_type"))
 
     @property
     def field_name(self) -> str:
+        """The field to index."""
         return self._field_name
 
     @property
     def index_type(self) -> str:
+        """As given, empty where none was."""
         return self._index_type
 
     @property
     def index_name(self) -> str:
+        """As given, empty where none was."""
         return self._index_name
 
     @property
@@ -86,6 +80,10 @@ class IndexParam:
 
     def __repr__(self) -> str:
         return str(self.to_dict())
+
+
+def _text(name: str, value: Any) -> str:
+    return "" if value is None else check_text(f"index: {name}", value)
 
 
 class IndexParams(list[IndexParam]):

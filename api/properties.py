@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from walvec.wal.shown import shown
+from walvec.arguments import check_dict
 from walvec.segments.commands import SEGMENT_MAX_BYTES_PROPERTY
 from walvec.segments.loaded import MMAP_PROPERTY
 from walvec.wal.errors import ParamError
+from walvec.wal.shown import shown
 
+MAX_DIGITS = 18
 PROPERTIES = {MMAP_PROPERTY: "true or false", SEGMENT_MAX_BYTES_PROPERTY: "a positive integer"}
 
 
-def check_properties(collection: str, properties: dict[str, Any]) -> dict[str, str]:
+def check_properties(collection: str, properties: dict[str, Any] | None) -> dict[str, str]:
     """Properties as texts. Raises ParamError for an unknown name or an impossible value."""
     texts = {}
-    for key, value in properties.items():
-        text = str(value).lower()
+    for key, value in check_dict(f"properties of {collection}", properties).items():
         check_property_name(collection, key)
-        number = key == SEGMENT_MAX_BYTES_PROPERTY and text.isdecimal() and int(text) > 0
+        text = (value if isinstance(value, str) else shown(value)).lower()
+        number = (
+            key == SEGMENT_MAX_BYTES_PROPERTY
+            and text.isdecimal()
+            and 0 < len(text) <= MAX_DIGITS
+            and int(text) > 0
+        )
         if not number and not (key == MMAP_PROPERTY and text in ("true", "false")):
             raise ParamError(
                 message=f"property {key} of {collection} is {shown(value)}, not {PROPERTIES[key]}"
             )
         texts[key] = text
     return texts
+
+
+def _is_positive(text: str) -> bool:
+    return text.isdecimal() and len(text) <= MAX_DIGITS and int(text) > 0
 
 
 def check_property_name(collection: str, key: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from walvec.wal.shown import shown
 from walvec.schema import CollectionSchema
 from walvec.wal.errors import ParamError
 from walvec.wal.schema import DataType
+from walvec.wal.shown import shown
 
 ID_TYPES = {
     "int": DataType.INT64,
@@ -31,7 +31,7 @@ def quick_schema(
     """Primary key, vector, dynamic field."""
     if dimension is None:
         raise ParamError(message="create_collection() needs a dimension or a schema")
-    if id_type not in ID_TYPES:
+    if not isinstance(id_type, str | int) or id_type not in ID_TYPES:
         raise ParamError(message=f"id_type {shown(id_type)} is not one of int, string")
     schema = CollectionSchema(
         [],

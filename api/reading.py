@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from walvec.wal.shown import shown
+from walvec.arguments import check_dict, check_text, check_texts
 from walvec.convert import query_vectors
 from walvec.filter import Filter
 from walvec.python_rows import python_rows
@@ -98,12 +98,13 @@ class Reader:
         queries = query_vectors(data, field, self.info.name)
         plan = Plan(field, metric, index, params, limit + offset, _predicate(compiled))
         found = search(self.view, plan, queries)
-        output = self._output(output_fields) if output_fields else None
+        names = check_texts("output_fields", output_fields)
+        output = self._output(names) if names else None
         hits = [self._hits(one, offset, round_decimal, output) for one in found]
         return SearchResult(hits, extra={"seq": self.view.seq})
 
     def _vector_field(self, anns_field: str | None) -> Field:
-        if anns_field:
+        if anns_field is not None and check_text("anns_field", anns_field):
             field = field_of(self.info, anns_field)
             if not field.is_vector:
                 raise ParamError(message=f"field {anns_field} of {self.info.name} is no vector")
@@ -126,7 +127,10 @@ class Reader:
         assert index is not None, "every vector field has an index"
         if params is None:
             return index.metric_type, index, check_search_params(index, {})
-        wanted = str(params.get("metric_type") or index.metric_type).upper()
+        check_dict("search_params", params)
+        metric = params.get("metric_type")
+        given = "" if metric is None else check_text("metric_type", metric)
+        wanted = given.upper() or index.metric_type
         if index.name.startswith(IMPLICIT_INDEX) and wanted != index.metric_type:
             if wanted not in ("L2", "IP", "COSINE"):
                 raise ParamError(message=f"metric_type {wanted} is not one of L2, IP, COSINE")
@@ -155,7 +159,8 @@ class Reader:
         return pks
 
     def _entities(self, places: list[Place], output_fields: Sequence[str] | None) -> ExtraList:
-        output = self._output(output_fields or ["*"], with_pk=True)
+        names = check_texts("output_fields", output_fields)
+        output = self._output(names or ["*"], with_pk=True)
         return self._list(self._rows(places, output))
 
     def _list(self, rows: list[dict[str, Any]]) -> ExtraList:
@@ -164,8 +169,7 @@ class Reader:
     def _output(self, names: Sequence[str], *, with_pk: bool = False) -> Output:
         """What names stand for. Raises FieldNotExistException, ParamError."""
         schema = self.info.schema
-        if isinstance(names, str) or not all(isinstance(n, str) for n in names):
-            raise ParamError(message=f"output_fields {shown(names)} is not a list of names")
+        check_texts("output_fields", names)
         if "*" in names:
             return Output(list(schema.fields), None)
         wanted = {schema.primary.name} if with_pk else set()

@@ -70,18 +70,22 @@ class Hit(dict[str, Any]):
 
     @property
     def id(self) -> Any:
+        """The primary key."""
         return dict.get(self, self._pk_name)
 
     @property
     def pk(self) -> Any:
+        """The primary key."""
         return self.id
 
     @property
     def distance(self) -> Any:
+        """Milvus' score, see MilvusClient.search."""
         return dict.get(self, "distance")
 
     @property
     def score(self) -> Any:
+        """As distance."""
         return self.distance
 
     @property
@@ -207,18 +211,22 @@ class MutationResult:
 
     @property
     def err_count(self) -> int:
+        """0: a write is done wholly or raises."""
         return 0
 
     @property
     def succ_index(self) -> list[int]:
+        """Every row."""
         return list(range(self.succ_count))
 
     @property
     def err_index(self) -> list[int]:
+        """No row."""
         return []
 
     @property
     def cost(self) -> int:
+        """0: nothing is charged."""
         return 0
 
     def __str__(self) -> str:

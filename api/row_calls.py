@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from walvec.wal.shown import shown
+from walvec.arguments import check_text, check_texts, check_whole
 from walvec.convert import pks_of, rows_of
 from walvec.filter import compile_filter
 from walvec.reading import Reader
@@ -19,6 +17,7 @@ from walvec.session import Session, check_options, check_partitions
 from walvec.wal.errors import ParamError
 from walvec.wal.rows import Column, Rows
 
+MAX_DECIMALS = 6
 MAX_LIMIT = 16_384
 """Milvus' limit for limit + offset."""
 
@@ -96,12 +95,13 @@ class RowCalls(Session):
         check_options("delete", kwargs, "filter_params")
         info = self.info(collection_name)
         check_partitions(info, partition_name)
+        filter = checked_filter(filter)
         if (ids is None) == (not filter):
             raise ParamError(message="delete() needs ids or a filter, and not both")
         if ids is not None:
             pks = pks_of(ids, info.schema, collection_name)
         else:
-            pks = self._matching_pks(info, str(filter), kwargs.get("filter_params"))
+            pks = self._matching_pks(info, filter, kwargs.get("filter_params"))
         if not len(pks):
             return {"delete_count": 0}
         primary = info.schema.primary.id
@@ -131,10 +131,7 @@ class RowCalls(Session):
         info = self.info(collection_name)
         check_partitions(info, partition_names)
         reader = Reader(self._store.view(info), info)
-        keys = ids if isinstance(ids, list | tuple | np.ndarray) else [ids]
-        if not len(keys):
-            return ExtraList([], extra={"seq": reader.view.seq})
-        return reader.by_pks(pks_of(keys, info.schema, collection_name), output_fields)
+        return reader.by_pks(pks_of(ids, info.schema, collection_name), output_fields)
 
     def query(
         self,
@@ -154,6 +151,7 @@ class RowCalls(Session):
         counted. Raises CollectionNotLoadedException, ExpressionException, ParamError.
         """
         check_options("query", kwargs, "limit", "offset", "filter_params")
+        filter = checked_filter(filter)
         if filter and ids is not None:
             raise ParamError(message="query() takes a filter or ids, not both")
         if ids is not None:
@@ -162,7 +160,7 @@ class RowCalls(Session):
         info = self.info(collection_name)
         check_partitions(info, partition_names)
         limit, offset = _window(kwargs.get("limit"), kwargs.get("offset", 0))
-        counting = output_fields is not None and list(output_fields) == ["count(*)"]
+        counting = check_texts("output_fields", output_fields) == ["count(*)"]
         if not filter and limit is None and not counting:
             raise ParamError(message="query() without a filter needs a limit")
         reader = Reader(self._store.view(info), info)
@@ -199,12 +197,13 @@ class RowCalls(Session):
         if timeout is not None:
             self._time(timeout)
         info = self.info(collection_name)
-        if partition_names:
+        if partition_names is not None:
             check_partitions(info, partition_names)
-        limit_of_hits, offset = _window(limit, kwargs.get("offset", 0))
-        assert limit_of_hits is not None
+        offset = check_whole("offset", kwargs.get("offset", 0), 0, MAX_LIMIT)
+        check_whole("limit", limit, 1, MAX_LIMIT)
+        _check_window(limit, offset)
         compiled = None
-        if filter:
+        if checked_filter(filter):
             compiled = compile_filter(filter, info.schema, kwargs.get("filter_params"), info.name)
         reader = Reader(self._store.view(info), info)
         return reader.search(
@@ -212,10 +211,10 @@ class RowCalls(Session):
             anns_field,
             search_params,
             compiled,
-            limit_of_hits,
+            limit,
             offset,
             output_fields,
-            kwargs.get("round_decimal", -1),
+            check_whole("round_decimal", kwargs.get("round_decimal", -1), -1, MAX_DECIMALS),
         )
 
 
@@ -234,11 +233,18 @@ def _ids(info: CollectionInfo, rows: Rows, first_id: int | None) -> list[Any]:
 
 def _window(limit: Any, offset: Any) -> tuple[int | None, int]:
     """Limit and offset, checked. Raises ParamError."""
-    for name, value, low in (("limit", limit, 1), ("offset", offset, 0)):
-        if value is None and name == "limit":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MAX_LIMIT:
-            raise ParamError(message=f"{name} {shown(value)} is not an integer in {low}..{MAX_LIMIT}")
-    if limit is not None and limit + offset > MAX_LIMIT:
+    start = check_whole("offset", offset, 0, MAX_LIMIT)
+    if limit is None:
+        return None, start
+    _check_window(check_whole("limit", limit, 1, MAX_LIMIT), start)
+    return limit, start
+
+
+def _check_window(limit: int, offset: int) -> None:
+    if limit + offset > MAX_LIMIT:
         raise ParamError(message=f"limit + offset is {limit + offset}, the most is {MAX_LIMIT}")
-    return limit, offset
+
+
+def checked_filter(filter: Any) -> str:
+    """The expression, "" for None. Raises ParamError."""
+    return "" if filter is None else check_text("filter", filter)

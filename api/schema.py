@@ -6,11 +6,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from walvec.wal.shown import shown
+from walvec.arguments import check_dict, check_flag, check_text
 from walvec.fields import FieldSchema, checked_flag, refuse_keywords
 from walvec.names import RESERVED, check_name
 from walvec.wal.errors import ParamError, SchemaNotReadyException
 from walvec.wal.schema import FIRST_FIELD_ID, META_FIELD, DataType, Field, Schema
+from walvec.wal.shown import shown
 
 __all__ = [
     "CollectionSchema",
@@ -57,32 +58,37 @@ class CollectionSchema:
                 raise ParamError(message=f"fields must be FieldSchema objects, got {shown(field)}")
         own = {"auto_id", "enable_dynamic_field", "primary_field", "check_fields"}
         refuse_keywords("schema", {k: v for k, v in kwargs.items() if k not in own}, SCHEMA_NEUTRAL)
-        self._description = description
+        self._description = check_text("schema: description", description)
         self._auto_id = checked_flag("schema", "auto_id", kwargs.get("auto_id", False))
         self._dynamic = False
-        self.enable_dynamic_field = kwargs.get("enable_dynamic_field") or False
-        self._primary_name: str | None = kwargs.get("primary_field") or None
+        dynamic, primary = kwargs.get("enable_dynamic_field"), kwargs.get("primary_field")
+        self.enable_dynamic_field = False if dynamic is None else dynamic
+        self._primary_name = None if primary is None else check_text("primary_field", primary)
         self._primary: FieldSchema | None = None
         self._fields: list[FieldSchema] = []
         for field in fields:
             self._append(copy.deepcopy(field))
-        if kwargs.get("check_fields", True):
+        if check_flag("schema: check_fields", kwargs.get("check_fields", True)):
             self.verify()
 
     @property
     def fields(self) -> list[FieldSchema]:
+        """The fields in order; the dynamic one is not among them."""
         return self._fields
 
     @property
     def primary_field(self) -> FieldSchema | None:
+        """The primary key, None while there is none."""
         return self._primary
 
     @property
     def description(self) -> str:
+        """As given, empty where none was."""
         return self._description
 
     @property
     def auto_id(self) -> bool:
+        """Whether the store makes the primary keys."""
         return self._auto_id if self._primary is None else self._primary.auto_id
 
     @auto_id.setter
@@ -93,6 +99,7 @@ class CollectionSchema:
 
     @property
     def enable_dynamic_field(self) -> bool:
+        """Whether rows may have keys that are no fields."""
         return self._dynamic
 
     @enable_dynamic_field.setter
@@ -145,9 +152,12 @@ class CollectionSchema:
     @classmethod
     def construct_from_dict(cls, raw: Mapping[str, Any]) -> CollectionSchema:
         """The schema of a `to_dict()`, or of what `describe_collection` returns."""
-        fields = [FieldSchema.construct_from_dict(f) for f in raw["fields"]]
-        dynamic = raw.get("enable_dynamic_field", False)
-        return cls(fields, raw.get("description", ""), enable_dynamic_field=dynamic)
+        given = check_dict("a schema", raw)
+        if not isinstance(given.get("fields"), list | tuple):
+            raise ParamError(message=f"a schema needs a list of fields, got {shown(given)}")
+        fields = [FieldSchema.construct_from_dict(f) for f in given["fields"]]
+        dynamic = given.get("enable_dynamic_field", False)
+        return cls(fields, given.get("description", ""), enable_dynamic_field=dynamic)
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -173,7 +183,9 @@ def to_schema(schema: CollectionSchema, collection_name: str) -> Schema:
     """
     subject = f"collection {collection_name}"
     if not isinstance(schema, CollectionSchema):
-        raise ParamError(message=f"{subject}: schema must be a CollectionSchema, got {shown(schema)}")
+        raise ParamError(
+            message=f"{subject}: schema must be a CollectionSchema, got {shown(schema)}"
+        )
     _check_fields_together(subject, schema)
     fields = [_field(subject, FIRST_FIELD_ID + i, f) for i, f in enumerate(schema.fields)]
     if schema.enable_dynamic_field:

@@ -6,8 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from walvec.wal.shown import shown
 from walvec import stores
+from walvec.arguments import (
+    check_flag,
+    check_seconds,
+    check_text,
+    check_texts,
+    check_whole,
+)
 from walvec.results import ConsistencyLevel
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
@@ -24,6 +30,23 @@ from walvec.wal.errors import (
     TimeoutException,
 )
 from walvec.wal.schema import Field
+from walvec.wal.shown import shown
+
+MAX_SEGMENT_BYTES = 2**40
+SERVER_OPTIONS = frozenset(
+    {
+        "secure",
+        "server_pem_path",
+        "server_name",
+        "ca_pem_path",
+        "client_pem_path",
+        "client_key_path",
+        "grpc_options",
+        "keep_alive",
+        "dedicated",
+    }
+)
+"""Keywords of pymilvus' connections that have no meaning without a server."""
 
 
 class Session:
@@ -43,6 +66,7 @@ class Session:
         lock_timeout: float = 5.0,
         segment_max_bytes: int = SEGMENT_MAX_BYTES,
         allow_network_fs: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Open the store in the folder `uri`, made if it is not there.
 
@@ -52,16 +76,23 @@ class Session:
         durability: "full", or "last-transaction" (a power cut may lose the last transaction).
         lock_timeout: seconds to wait for another process to close the store.
         segment_max_bytes: vectors in a growing segment before it is sealed.
+        kwargs: what pymilvus needs to reach a server (secure, grpc_options, ...); without meaning.
 
         Raises StoreUnusableException, LockTimeoutException, ParamError.
         """
-        if db_name not in ("", "default"):
+        if check_text("db_name", db_name) not in ("", "default"):
             raise NotSupportedException(message=f"db_name {shown(db_name)}: there is one, default")
-        _check_number("lock_timeout", lock_timeout)
-        if not isinstance(segment_max_bytes, int) or segment_max_bytes < 1:
-            raise ParamError(message=f"segment_max_bytes {shown(segment_max_bytes)} is no positive int")
+        check_server_options(kwargs)
+        check_flag("read_only", read_only)
+        check_text("durability", durability)
+        check_whole("segment_max_bytes", segment_max_bytes, 1, MAX_SEGMENT_BYTES)
         self._timeout = check_timeout(timeout)
-        settings = Settings(segment_max_bytes, durability, lock_timeout, allow_network_fs)
+        settings = Settings(
+            segment_max_bytes,
+            durability,
+            check_seconds("lock_timeout", lock_timeout),
+            check_flag("allow_network_fs", allow_network_fs),
+        )
         uri = stores.default_uri() if uri is None else uri
         self._open_store: Store | None = stores.acquire(uri, read_only, settings)
 
@@ -109,19 +140,19 @@ class Session:
 
 def check_timeout(timeout: float | None) -> float | None:
     """A timeout in seconds, or None for no limit. Raises ParamError."""
-    if timeout is not None:
-        _check_number("timeout", timeout)
-    return timeout
+    return None if timeout is None else check_seconds("timeout", timeout)
 
 
-def _check_number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise ParamError(message=f"{name} {shown(value)} is not a number of seconds")
+def check_server_options(options: dict[str, Any]) -> None:
+    """Refuse keywords that are not those by which pymilvus reaches a server."""
+    for name, value in options.items():
+        if name not in SERVER_OPTIONS:
+            raise ParamError(message=f"MilvusClient() does not take {name}={shown(value)}")
 
 
 def check_partitions(info: CollectionInfo, names: str | list[str] | None) -> None:
     """Raise PartitionNotExistException unless the names are empty or the default partition's."""
-    for name in [names] if isinstance(names, str) else names or []:
+    for name in [names] if isinstance(names, str) else check_texts("partition names", names):
         if name not in ("", DEFAULT_PARTITION) and name not in info.partitions:
             raise PartitionNotExistException(
                 message=f"collection {info.name} has no partition {name}"
@@ -144,15 +175,17 @@ def consistency_level_of(value: Any) -> str:
     """The name of a consistency level given by name, number or enum. Raises ParamError."""
     try:
         level = ConsistencyLevel[value] if isinstance(value, str) else ConsistencyLevel(value)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         names = ", ".join(level.name for level in ConsistencyLevel)
-        raise ParamError(message=f"consistency_level {shown(value)} is not one of {names}") from None
+        raise ParamError(
+            message=f"consistency_level {shown(value)} is not one of {names}"
+        ) from None
     return level.name
 
 
 def field_of(info: CollectionInfo, name: str) -> Field:
     """A field by its name. Raises FieldNotExistException."""
-    field = info.schema.by_name.get(name)
+    field = info.schema.by_name.get(check_text("field name", name))
     if field is None:
         raise FieldNotExistException(message=f"collection {info.name} has no field {name}")
     return field

@@ -10,11 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from walvec.wal.shown import shown
+from walvec.arguments import is_encodable
 from walvec.recovery.open import open_store
 from walvec.segments.files import logger
 from walvec.segments.store import Settings, Store
 from walvec.wal.errors import ParamError
+from walvec.wal.shown import shown
 
 DEFAULT_FOLDER = "walvec-store"
 URI_VARIABLE = "WALVEC_URI"
@@ -37,8 +38,15 @@ def folder_of(uri: str | os.PathLike[str]) -> Path:
     """
     if isinstance(uri, os.PathLike):
         return Path(uri)
-    if not isinstance(uri, str) or not uri or "\0" in uri:
+    if not isinstance(uri, str) or not uri or "\0" in uri or not is_encodable(uri):
         raise ParamError(message=f"uri {shown(uri)} is not the path of a folder")
+    try:
+        return _folder_of_text(uri)
+    except (ValueError, RuntimeError) as error:  # a bad address; a home that nobody has
+        raise ParamError(message=f"uri {shown(uri)} is not the path of a folder: {error}") from None
+
+
+def _folder_of_text(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
@@ -52,19 +60,26 @@ def folder_of(uri: str | os.PathLike[str]) -> Path:
 def acquire(uri: str | os.PathLike[str], read_only: bool, settings: Settings) -> Store:
     """The store of a uri, opened if this process has it not open yet."""
     folder = folder_of(uri)
-    key = folder.resolve()
+    try:
+        key = folder.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ParamError(
+            message=f"uri {shown(str(uri))} is not the path of a folder: {error}"
+        ) from None
     with _lock:
         if key in _open:
             store, opened_read_only, holders = _open[key]
             if opened_read_only != read_only or store.settings != settings:
                 raise ParamError(
-                    message=f"{folder} is open in this process with other settings "
-                    f"({store.settings}, read_only={opened_read_only}): close that client first"
+                    message=f"{folder} is open in this process with other settings: "
+                    f"{_differences(store.settings, opened_read_only, settings, read_only)}; "
+                    "close that client first"
                 )
         else:
             store, holders = (
+                # By its resolved name: the process may change its working directory.
                 open_store(
-                    folder,
+                    key,
                     read_only=read_only,
                     settings=settings,
                     walvec_version=installed_version(),
@@ -75,10 +90,17 @@ def acquire(uri: str | os.PathLike[str], read_only: bool, settings: Settings) ->
         return store
 
 
+def _differences(now: Settings, now_read_only: bool, wanted: Settings, read_only: bool) -> str:
+    """What differs, as "durability is 'full', not 'last-transaction'"."""
+    have = {"read_only": now_read_only, **now._asdict()}
+    want = {"read_only": read_only, **wanted._asdict()}
+    return ", ".join(f"{k} is {have[k]!r}, not {want[k]!r}" for k in have if have[k] != want[k])
+
+
 def release(store: Store) -> None:
     """One holder less; the last one closes the store."""
     with _lock:
-        key = store.folder.resolve()
+        key = store.folder
         entry = _open.get(key)
         if entry is None or entry[0] is not store:
             return

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from walvec.wal.shown import shown
+
 FLOAT32 = np.dtype("<f4")
 NUMBERS = "fiu"
 """Kinds of numpy types that are taken as components of vectors."""
@@ -102,6 +104,6 @@ def _checked(array: npt.NDArray[Any], dim: int, refuse: Refuse, values: Any) -> 
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         place = int(np.flatnonzero(~np.isfinite(array[row]))[0])
         found = np.asarray(values[row]).tolist()[place]
-        wanted = f"finite numbers within the range of float32, component {place} is {found!r}"
+        wanted = f"finite numbers within the range of float32, component {place} is {shown(found)}"
         raise refuse(row, wanted, values[row])
     return array

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from walvec.names import check_name
 from walvec.params import IndexParam
 from walvec.segments.commands import IMPLICIT_INDEX, IndexWish
 from walvec.segments.index import resolve
 from walvec.wal.errors import FieldNotExistException, ParamError
 from walvec.wal.schema import Field, Schema
+from walvec.wal.shown import shown
 
 
 def wishes_of(params: Sequence[IndexParam], schema: Schema, collection: str) -> list[IndexWish]:
@@ -18,12 +20,15 @@ def wishes_of(params: Sequence[IndexParam], schema: Schema, collection: str) -> 
     """
     wishes: list[IndexWish] = []
     for param in params:
+        if not isinstance(param, IndexParam):
+            raise ParamError(message=f"index_params must come from add_index(), got {shown(param)}")
         field = schema.by_name.get(param.field_name)
         if field is None:
             raise FieldNotExistException(
                 message=f"collection {collection} has no field {param.field_name} to index"
             )
         name = param.index_name or field.name
+        check_name("index", name)
         if name.startswith(IMPLICIT_INDEX):
             raise ParamError(message=f"index name {name}: names with {IMPLICIT_INDEX} are reserved")
         resolved = resolve(

@@ -16,6 +16,7 @@ from walvec.wal.errors import ParamError, StoreUnusableException
 from walvec.wal.events import StoreCreated
 from walvec.wal.log import DURABILITIES, Log
 from walvec.wal.medium import refuse_network_file_system
+from walvec.wal.shown import shown
 from walvec.wal.writer_lock import WriterLock
 
 LOG, SEGMENTS, LOCK = "log", "segments", "writer.lock"
@@ -41,10 +42,15 @@ def open_store(
     settings = settings or Settings()
     if settings.durability not in DURABILITIES:
         raise ParamError(
-            message=f"durability {settings.durability!r} is not one of {', '.join(DURABILITIES)}"
+            message=f"durability {shown(settings.durability)} is not one of "
+            f"{', '.join(DURABILITIES)}"
         )
-    folder = Path(path)
-    _prepare_folder(folder, read_only, settings)
+    # The process may change its working directory while the store is open.
+    folder = Path(path).absolute()
+    try:
+        _prepare_folder(folder, read_only, settings)
+    except OSError as error:
+        raise StoreUnusableException(message=f"cannot use the folder {folder}: {error}") from error
     lock = None
     if not read_only:
         lock = WriterLock(folder / LOCK)
@@ -53,12 +59,14 @@ def open_store(
         if lock is not None:
             _remove_half_made(folder)
             _create_log(folder, walvec_version)
-            (folder / SEGMENTS).mkdir(mode=0o700, exist_ok=True)
+            _make_segments_folder(folder / SEGMENTS)
         log = Log(folder / LOG, read_only=read_only, durability=settings.durability)
         try:
             fold = Fold()
+            # Before the replay: what another process commits during it is caught up with later.
+            seen = log.last_txnid()
             damage = fold.replay(log)
-            store = Store(folder, log, fold, settings, lock=lock, damage=damage)
+            store = Store(folder, log, fold, settings, seen, lock=lock, damage=damage)
         except BaseException:
             log.close()
             raise
@@ -76,7 +84,12 @@ def open_store(
 
 def _prepare_folder(folder: Path, read_only: bool, settings: Settings) -> None:
     """Raise StoreUnusableException unless the folder is a store or may become one."""
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+    except OSError as error:  # a name that is too long, a parent that may not be read
+        message = f"cannot look at the folder {shown(str(folder))}: {error.strerror}"
+        raise StoreUnusableException(message=message) from error
+    if is_file:
         raise StoreUnusableException(message=f"{folder} is a file; a walvec store is a folder")
     if read_only and not (folder / LOG).is_dir():
         raise StoreUnusableException(message=f"{folder} is not a walvec store, it has no log")
@@ -99,8 +112,17 @@ def _prepare_folder(folder: Path, read_only: bool, settings: Settings) -> None:
 def _remove_half_made(folder: Path) -> None:
     """A creation that was interrupted has promised nothing."""
     temporary = folder / f"{LOG}.tmp"
-    if temporary.exists():
+    if temporary.is_dir() and not temporary.is_symlink():
         shutil.rmtree(temporary)
+    else:
+        temporary.unlink(missing_ok=True)
+
+
+def _make_segments_folder(segments: Path) -> None:
+    """The folder of the caches; whatever else has its name is in their place."""
+    if not segments.is_dir():
+        segments.unlink(missing_ok=True)
+        segments.mkdir(mode=0o700)
 
 
 def _create_log(folder: Path, walvec_version: str) -> None:

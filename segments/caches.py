@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from walvec.segments.files import segment_folder
+from walvec.segments.files import has_length, segment_folder
 from walvec.segments.index import needs_file
 from walvec.segments.state import COLUMNS_FILE, Collection, State, index_file
 
@@ -46,26 +46,20 @@ def absent_files(state: State, segments: Path) -> list[tuple[int, str]]:
         for collection in state.collections.values()
         for segment in collection.segments.values()
         for name, record in segment.files.items()
-        if not _has_length(segment_folder(segments, segment.id) / name, record.length)
+        if not has_length(segment_folder(segments, segment.id) / name, record.length)
     ]
 
 
-def _has_length(path: Path, length: int) -> bool:
-    try:
-        return path.stat().st_size == length
-    except OSError:
-        return False
-
-
 def sweep(segments: Path, wanted: dict[str, set[str]]) -> None:
-    """Remove what no segment wants: merged, dropped, half made. `wanted`: see wanted_paths."""
+    """Remove what no segment wants: merged, dropped, half made, and what has the name of a file
+    and is none. `wanted`: see wanted_paths."""
     for folder in segments.iterdir() if segments.exists() else ():
         names = wanted.get(folder.name)
         if names is None or not folder.is_dir():
             _remove(folder)
             continue
         for path in folder.iterdir():
-            if path.name not in names:
+            if path.name not in names or not path.is_file():
                 _remove(path)
 
 

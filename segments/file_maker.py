@@ -73,6 +73,7 @@ class FileMaker(Watcher):
         self._trouble: Exception | None = None
         self._damaged: set[tuple[int, str]] = set()
         self._failed: set[tuple[int, str]] = set()
+        self._said: set[tuple[int, str]] = set()
         self._thread = threading.Thread(target=self._run, name="walvec-files", daemon=True)
 
     def start(self) -> None:
@@ -248,12 +249,14 @@ class FileMaker(Watcher):
             if self._stopping:
                 return False
         self._failed.add((job.segment_id, out.name))
-        logger.warning(
-            "index %s of segment %x cannot be built: %s; its searches are exact",
-            index.name,
-            job.segment_id,
-            failure,
-        )
+        if (index.id, str(failure)) not in self._said:  # once, not for each segment
+            self._said.add((index.id, str(failure)))
+            logger.warning(
+                "index %s of segment %x cannot be built: %s; searches without it are exact",
+                index.name,
+                job.segment_id,
+                failure,
+            )
         return False
 
     def _attach(self, job: Job, files: dict[str, FileRecord]) -> None:

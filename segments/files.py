@@ -23,9 +23,11 @@ SegmentPersisted.
 
 from __future__ import annotations
 
+import errno
 import logging
 import mmap
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import Any
@@ -85,11 +87,20 @@ def record_of(path: Path) -> FileRecord:
 
 
 def is_intact(path: Path, record: FileRecord) -> bool:
-    """Whether a file is there with the recorded length and digest."""
+    """Whether a file is there, can be read, and has the recorded length and digest."""
     try:
-        return path.stat().st_size == record.length and record_of(path) == record
-    except FileNotFoundError:
+        return has_length(path, record.length) and record_of(path) == record
+    except OSError:
         return False
+
+
+def has_length(path: Path, length: int) -> bool:
+    """Whether an ordinary file of this length is there: a pipe would keep its reader waiting."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == length
 
 
 def vectors_place(path: Path, field_id: int) -> tuple[int, int]:
@@ -105,10 +116,10 @@ def vectors_place(path: Path, field_id: int) -> tuple[int, int]:
 
 def read_columns(path: Path, record: FileRecord, *, mapped: bool) -> Rows | None:
     """The columns of a segment, in memory or mapped; None if the file is not as recorded."""
+    if not record.length or not has_length(path, record.length):
+        return None
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size != record.length or not record.length:
-                return None
             content: Any
             if mapped:
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -116,7 +127,10 @@ def read_columns(path: Path, record: FileRecord, *, mapped: bool) -> Rows | None
                 content = allocate((record.length,), np.uint8)
                 if file.readinto(content.data) != record.length:
                     return None
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"no memory to map {path}") from error
+        # Whatever it is, the rows are in the log.
         return None
     if digest_of(content) != record.digest:
         return None

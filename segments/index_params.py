@@ -10,12 +10,13 @@ embeddings of 384 dimensions that gives recall@10 0.97 at ef 64, and builds six 
 from __future__ import annotations
 
 import importlib.util
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from walvec.wal.shown import shown
 from walvec.wal.errors import IndexNotSupportedException, ParamError
 from walvec.wal.schema import FLOATS, INTEGERS, DataType, Field
+from walvec.wal.shown import shown
 
 if TYPE_CHECKING:
     from walvec.segments.index import IndexSpec
@@ -48,10 +49,11 @@ class Whole:
                 value = int(value)
             except ValueError:
                 return None
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
+        try:
+            number = None if isinstance(value, bool) else operator.index(value)
+        except TypeError:
             return None
-        number = int(value)
-        return number if self.low <= number <= self.high else None
+        return number if number is not None and self.low <= number <= self.high else None
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def resolve(
         kind = _scalar_type(wanted, field, where)
         if metric_type:
             raise ParamError(
-                message=f"{where}: metric_type {shown(metric_type)} given for a scalar index; leave "
-                "it out"
+                message=f"{where}: metric_type {shown(metric_type)} given for a scalar index; "
+                "leave it out"
             )
         metric, known = "", {}
     given = _read(dict(params or {}), known, f"{where}, index type {kind}")
@@ -161,7 +163,8 @@ def _scalar_type(wanted: str, field: Field, where: str) -> str:
     if field.type not in SCALAR_TYPES.get(wanted, ()):
         names = [name for name, types in SCALAR_TYPES.items() if field.type in types]
         raise IndexNotSupportedException(
-            message=f"{where}: index type {shown(wanted)} does not suit {field.type.name}; allowed: "
+            message=f"{where}: index type {shown(wanted)} does not suit {field.type.name}; "
+            "allowed: "
             + (", ".join(("AUTOINDEX", *names)) if names else "none, the field cannot be indexed")
         )
     return wanted
@@ -183,12 +186,14 @@ def _read(given: dict[str, Any], known: dict[str, Param], where: str) -> dict[st
         if name not in known:
             names = ", ".join(known) or "none"
             raise ParamError(
-                message=f"{where}: unknown parameter {shown(name)} (value {shown(value)}); allowed: {names}"
+                message=f"{where}: unknown parameter {shown(name)} (value {shown(value)}); "
+                f"allowed: {names}"
             )
         read = known[name].read(value)
         if read is None:
             raise ParamError(
-                message=f"{where}: parameter {name} is {shown(value)}, allowed is {known[name].allowed}"
+                message=f"{where}: parameter {name} is {shown(value)}, "
+                f"allowed is {known[name].allowed}"
             )
         values[name] = read
     return values
@@ -205,15 +210,20 @@ def search_params(spec: IndexSpec, params: dict[str, Any] | None) -> dict[str, V
     """
     where = f"search on field {spec.field_name}, index {spec.name} ({spec.index_type})"
     given = dict(params or {})
-    nested = given.pop("params", None) or {}
+    nested = given.pop("params", None)
+    nested = {} if nested is None else nested
     if not isinstance(nested, dict):
         raise ParamError(message=f"{where}: params is {shown(nested)}, not a dict")
     for name, value in nested.items():
-        if given.setdefault(name, value) != value:
+        present = given.setdefault(name, value)
+        if shown(present) != shown(value):  # == of arrays is an array
             raise ParamError(
-                message=f"{where}: parameter {name} is given twice, {shown(given[name])} and {shown(value)}"
+                message=f"{where}: parameter {name} is given twice, {shown(present)} "
+                f"and {shown(value)}"
             )
-    metric = given.pop("metric_type", None) or spec.metric_type
+    metric = given.pop("metric_type", None)
+    if metric is None or (isinstance(metric, str) and not metric):
+        metric = spec.metric_type
     if str(metric).upper() != spec.metric_type:
         raise ParamError(
             message=f"{where}: metric_type is {shown(metric)}, but the index has {spec.metric_type}"

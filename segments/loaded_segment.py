@@ -73,8 +73,10 @@ class LoadedSegment:
         if keys.offsets is None:
             self.pks = SortedPks(keys.values)
         else:
-            self.pks = HashedPks()
-            self.pks.append(pk_values(keys), 0)
+            hashed = HashedPks()
+            hashed.append(pk_values(keys), 0)
+            # Only now: a reader that looks meanwhile must find every key.
+            self.pks = hashed
 
     def pk_column(self, n: int) -> Column:
         """The keys of the first n rows."""

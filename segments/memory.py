@@ -21,12 +21,19 @@ OWN_MAPPING_BYTES = 256 << 10
 
 
 def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An array of unspecified content, in a mapping of its own from 256 KiB on."""
+    """An array of unspecified content, in a mapping of its own from 256 KiB on.
+
+    Raises MemoryError.
+    """
     item = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * item.itemsize
     if size < OWN_MAPPING_BYTES:
         return np.empty(shape, item)
-    return np.frombuffer(mmap.mmap(-1, size), item, size // item.itemsize).reshape(shape)
+    try:
+        mapping = mmap.mmap(-1, size)
+    except OSError as error:
+        raise MemoryError(f"no memory for {size} bytes: {error.strerror}") from error
+    return np.frombuffer(mapping, item, size // item.itemsize).reshape(shape)
 
 
 def trim() -> None:

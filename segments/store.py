@@ -62,6 +62,7 @@ class Store:
         log: Log,
         fold: Fold,
         settings: Settings,
+        seen_txnid: int,
         *,
         lock: WriterLock | None = None,
         damage: MilvusException | None = None,
@@ -79,7 +80,7 @@ class Store:
         self._commits: GroupCommit[Command] = GroupCommit(self._execute)
         self._lock = threading.RLock()
         self._loaded: dict[int, LoadedCollection] = {}
-        self._seen_txnid = log.last_txnid()
+        self._seen_txnid = seen_txnid
         self._closed = False
         self._broken = ""
         self.published = publish_catalog(fold.state, {})
@@ -216,9 +217,11 @@ class Store:
                 raise StoreBrokenException(message=message) from error
             except BaseException as interrupt:
                 # Ctrl-C, before, during or after the commit: what is durable is read again.
-                self._broken = "an interrupt came while a commit was cleared up"
-                self._writer.find_out(interrupt, before, batch, self._reset)
-                self._broken = ""
+                try:
+                    self._writer.find_out(interrupt, before, batch, self._reset)
+                except BaseException:
+                    self._broken = "an interrupted commit could not be cleared up"
+                    raise
                 raise
 
     def _follow_others(self, txn: lmdb.Transaction) -> None:

@@ -155,7 +155,7 @@ class Writer:
             stored = {entry.header.request for entry in self.log.scan(before, txn)}
         self.restore(None)
         reset()
-        what = "no space is left for the log" if full else f"the commit failed ({error})"
+        what = "no space is left for the log" if full else f"the commit failed ({error!r})"
         kind = DiskFullException if full else CommitFailedException
         for request in batch:
             if request.error is None and request.request_id not in stored:

@@ -83,6 +83,7 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code. Without `arguments` those of the process are used."""
+    _replace_closed_streams()
     parser = _parser()
     options = parser.parse_args(arguments)
     if getattr(options, "last", None) is not None and options.last < options.first:
@@ -98,10 +99,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except OSError as error:
-        return _fail(f"{error.filename or 'the store'}: {error.strerror or error}")
+        place = f"{error.filename}: " if error.filename else ""  # none where it is the output
+        return _fail(f"{place}{error.strerror or error}")
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _replace_closed_streams() -> None:
+    """Python has None for an output that was closed by the shell (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 def _fail(message: str) -> int:

@@ -183,7 +183,9 @@ def _kill_a_writer(path: Path, first_id: int) -> tuple[int, int]:
                 child.send_signal(signal.SIGKILL)
     if child.returncode != -signal.SIGKILL:
         raise MilvusException(message=f"the writing process ended with {child.returncode}")
-    print(f"killed; it had acknowledged {batches} batches of {size} rows, {batches * size} rows\n")
+    print(
+        f"killed; it had acknowledged {batches} batches of {size} rows, {batches * size:,} rows\n"
+    )
     return batches, size
 
 
@@ -199,7 +201,7 @@ def _look_after_the_kill(client: MilvusClient, first_id: int, batches: int, size
         raise MilvusException(message=f"rows are lost or cut: {len(stored)} of {len(promised)}")
     print(f"load state {state}, as before; read into memory in {took:.2f} s")
     more = len(stored) - len(promised)
-    print(f"all {len(promised)} acknowledged rows are there", end="")
+    print(f"all {len(promised):,} acknowledged rows are there", end="")
     print(f", and {more} that were durable before they could be acknowledged\n" if more else "\n")
 
 

@@ -24,29 +24,36 @@ GATHER_S = 0.0003
 class Request(Generic[T]):
     """One caller's command, and its result or its own error."""
 
-    __slots__ = ("command", "error", "leads", "request_id", "result", "wake")
+    __slots__ = ("command", "error", "request_id", "result", "settled", "wake")
 
     def __init__(self, command: T, request_id: bytes) -> None:
         self.command = command
         self.request_id = request_id
         self.result: Any = None
         self.error: BaseException | None = None
-        self.leads = False
+        self.settled = False
         self.wake: threading.Lock | None = None
+
+    def rouse(self) -> None:
+        """Let the waiting caller look again. May be called once too often."""
+        if self.wake is not None and self.wake.locked():
+            self.wake.release()
 
 
 class GroupCommit(Generic[T]):
     """The queue in front of the writer lock. `execute` gets 1 to 256 requests at once.
 
     `execute` must set `result` or `error` of each; if it raises an Exception, the error is
-    everyone's. An interrupt (KeyboardInterrupt) is raised in its thread alone.
+    everyone's. An interrupt (KeyboardInterrupt) is raised in its thread alone, wherever it
+    comes: the lead is always passed on.
     """
 
     def __init__(self, execute: Callable[[list[Request[T]]], None]) -> None:
         self._execute = execute
         self._mutex = threading.Lock()
         self._queue: list[Request[T]] = []
-        self._busy = False
+        self._batch: list[Request[T]] = []
+        self._leader: Request[T] | None = None
         self._expected = 1
 
     def submit(self, request: Request[T], deadline: float | None = None) -> Any:
@@ -55,47 +62,52 @@ class GroupCommit(Generic[T]):
         `deadline` (time.monotonic) ends the wait for a turn with TimeoutException; a request
         that has been taken is waited for, since its fate must be known.
         """
-        with self._mutex:
-            self._queue.append(request)
-            leads = not self._busy
-            if leads:
-                self._busy = True
-            else:
-                request.wake = threading.Lock()
-                request.wake.acquire()
-        if not leads:
-            leads = self._follow(request, deadline)
-        if leads:
-            self._lead()
+        try:
+            with self._mutex:
+                self._queue.append(request)
+                if self._leader is None:
+                    self._leader = request
+                else:
+                    request.wake = threading.Lock()
+                    request.wake.acquire()
+            if self._leader is not request:
+                self._follow(request, deadline)
+            if self._leader is request:
+                self._lead()
+        except BaseException:
+            self._leave(request)
+            raise
         if request.error is not None:
             raise request.error
         return request.result
 
-    def _follow(self, request: Request[T], deadline: float | None) -> bool:
-        """Wait until the request is done (False) or has to lead (True)."""
+    def _follow(self, request: Request[T], deadline: float | None) -> None:
+        """Wait until the request is settled or has to lead."""
         assert request.wake is not None
         timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
-        try:
-            if not request.wake.acquire(timeout=timeout):
-                if self._left(request):
+        while True:
+            if request.wake.acquire(timeout=timeout):
+                with self._mutex:
+                    if request.settled or self._leader is request:
+                        return
+            else:
+                with self._mutex:
+                    waits = request in self._queue and self._leader is not request
+                    if waits:
+                        self._queue.remove(request)
+                if waits:
                     raise TimeoutException(
                         message="the time ran out before the command had its turn; nothing was done"
                     )
-                request.wake.acquire()
-        except KeyboardInterrupt:
-            # The main thread, in its wait: it must not take the lead with it.
-            if not self._left(request) and request.leads:
-                self._lead()
-            raise
-        return request.leads
+                timeout = -1.0
 
-    def _left(self, request: Request[T]) -> bool:
-        """Take a request out of the queue; False if it was taken already, or is to lead."""
+    def _leave(self, request: Request[T]) -> None:
+        """An error or an interrupt takes a caller away: not the lead with it."""
         with self._mutex:
-            if request not in self._queue or request.leads:
-                return False
-            self._queue.remove(request)
-            return True
+            if request in self._queue:
+                self._queue.remove(request)
+        if self._leader is request:
+            self._hand_over()
 
     def _gather(self) -> None:
         """Give the callers that were just woken a moment to come back: else they and those who
@@ -108,36 +120,36 @@ class GroupCommit(Generic[T]):
 
     def _lead(self) -> None:
         try:
-            try:
-                self._gather()
-            finally:
-                with self._mutex:
-                    batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-            self._execute(batch)
+            self._gather()
+            with self._mutex:
+                self._batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            self._execute(self._batch)
         except Exception as error:
-            for request in batch:
+            for request in self._batch:
                 if request.error is None:
                     request.error = error
         except BaseException:
             # An interrupt of this thread, and of no other. What `execute` has not settled was
             # not begun.
-            for request in batch:
+            for request in self._batch:
                 if request.error is None and request.result is None:
                     request.error = TimeoutException(
                         message="the thread that led the commit was interrupted; nothing was done"
                     )
             raise
         finally:
-            with self._mutex:
-                self._expected = min(len(batch) + len(self._queue), MAX_BATCH)
-                heir = self._queue[0] if self._queue else None
-                if heir is None:
-                    self._busy = False
-                else:
-                    heir.leads = True
-            for request in batch:
-                # The leader's own lock, where it has one, is released already.
-                if request.wake is not None and not request.leads:
-                    request.wake.release()
-            if heir is not None and heir.wake is not None:
-                heir.wake.release()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Rouse the batch and pass the lead on. Where an interrupt cuts this short, the leader
+        does it again."""
+        with self._mutex:
+            for request in self._batch:
+                request.settled = True
+                request.rouse()
+            self._expected = min(len(self._batch) + len(self._queue), MAX_BATCH)
+            heir = self._queue[0] if self._queue else None
+            if heir is not None:
+                heir.rouse()
+            # Last: an heir that was roused waits for the mutex, or for being roused again.
+            self._batch, self._leader = [], heir

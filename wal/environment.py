@@ -35,9 +35,8 @@ def open_environment(folder: Path, *, read_only: bool, metasync: bool) -> tuple[
     check_data_file(data)
     env = None
     try:
-        env = lmdb.open(
-            str(folder),
-            map_size=_map_size(data),
+        env = _mapped(
+            folder,
             max_dbs=MAX_DATABASES,
             max_readers=MAX_READERS,
             readonly=read_only,
@@ -56,6 +55,17 @@ def open_environment(folder: Path, *, read_only: bool, metasync: bool) -> tuple[
             message=f"cannot open the log in {folder}: {error}{_hint(error)}"
         ) from error
     return env, entries
+
+
+def _mapped(folder: Path, **settings: Any) -> Any:
+    """The environment with room to grow, or, where memory is short, with none: to be read, and
+    written until the map is full."""
+    data = folder / "data.mdb"
+    try:
+        return lmdb.open(str(folder), map_size=_map_size(data), **settings)
+    except (lmdb.MemoryError, MemoryError):
+        size = max(MIN_MAP_SIZE_BYTES, data.stat().st_size)
+        return lmdb.open(str(folder), map_size=size, **settings)
 
 
 def create_environment(folder: Path, key: bytes, value: bytes) -> None:
@@ -86,7 +96,7 @@ def _map_size(data: Path) -> int:
     size = MAP_SIZE_BYTES
     if limit != resource.RLIM_INFINITY:
         size = max(MIN_MAP_SIZE_BYTES, min(size, limit // 4)) // 4096 * 4096
-    while size < 2 * data.stat().st_size:
+    while size < data.stat().st_size * 5 // 4:
         size *= 2
     return size
 

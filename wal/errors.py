@@ -40,6 +40,9 @@ of pymilvus' `exceptions` where pymilvus has one.
 
 from __future__ import annotations
 
+MAX_MESSAGE = 2_000
+"""Characters; of longer messages the middle is left out."""
+
 
 class MilvusException(Exception):
     """Anything that went wrong. `code` is Milvus' number, `message` says what and what next."""
@@ -48,6 +51,9 @@ class MilvusException(Exception):
 
     def __init__(self, code: int | None = None, message: str = "") -> None:
         self.code = self.default_code if code is None else code
+        if len(message) > MAX_MESSAGE:  # a name or value of megabytes helps nobody
+            half = MAX_MESSAGE // 2
+            message = f"{message[:half]} ... {message[-half:]}"
         self.message = message
         super().__init__(self.code, message)
 

@@ -37,10 +37,12 @@ from walvec.wal.environment import create_environment, open_environment
 from walvec.wal.errors import (
     FormatException,
     LogCorruptedException,
+    MemoryException,
     MilvusException,
     StoreBrokenException,
 )
 from walvec.wal.events import Event, decode_body, encode_body
+from walvec.wal.found import PAGE_DAMAGE, damaged_page, decode_entry, lost_tail
 
 DURABILITIES = ("full", "last-transaction")
 SCAN_CHUNK = 4096
@@ -72,7 +74,9 @@ class Log:
         self.durability = durability
         self._files = (folder / "data.mdb", folder / "lock.mdb")
         self._pid = os.getpid()
-        self._gate = threading.Condition()
+        # Entered itself, not by the condition, whose Python code an interrupt may cut short.
+        self._gate_lock = threading.RLock()
+        self._gate = threading.Condition(self._gate_lock)
         self._reads = 0
         self._open()
 
@@ -119,7 +123,7 @@ class Log:
             txnid: int = self.env.info()["last_txnid"]
         except lmdb.Error:
             # It is being opened anew by another thread.
-            with self._gate:
+            with self._gate_lock:
                 txnid = self.env.info()["last_txnid"]
         return txnid
 
@@ -141,28 +145,41 @@ class Log:
     def reading(self) -> Iterator[lmdb.Transaction]:
         """A read transaction, to be kept short: the map neither moves nor goes while it lasts."""
         self.check_process()
-        with self._gate:
-            txn = self.begin()
-            self._reads += 1
+        counted = False
         try:
+            with self._gate_lock:
+                txn = self.begin()
+                self._reads += 1
+                counted = True
             with txn:
                 yield txn
         finally:
-            with self._gate:
-                self._reads -= 1
-                self._gate.notify_all()
+            if counted:
+                with self._gate_lock:
+                    self._reads -= 1
+                    self._gate.notify_all()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No thread reads, and none begins to: a view into a map that is gone is a SIGSEGV."""
-        with self._gate:
+        with self._gate_lock:
             self._gate.wait_for(lambda: not self._reads)
             yield
 
     def grow(self) -> None:
-        """Double the map, when the reads under way have ended. No write may be open."""
+        """Double the map, when the reads under way have ended. No write may be open.
+
+        Raises MemoryException; the map is then as large as it was.
+        """
         with self._alone():
-            self.env.set_mapsize(self.env.info()["map_size"] * 2)
+            size = self.env.info()["map_size"] * 2
+            try:
+                self.env.set_mapsize(size)
+            except (lmdb.Error, MemoryError) as error:
+                # LMDB has let the old map go.
+                self.env.close()
+                self._open()
+                raise MemoryException(message=f"cannot map {size} bytes: {error}") from error
 
     def append(
         self,
@@ -224,24 +241,27 @@ class Log:
         """The entries after a position up to the first damaged one, and what is wrong with it."""
         seq, chain, timestamp = after
         entries: list[Entry] = []
-        with txn.cursor(db=self._entries) as cursor:
-            if not cursor.set_range(KEY.pack(seq + 1)):
-                return entries, None
-            for key, value in cursor:
-                seq += 1
-                try:
-                    header, event = _decode(seq, key, value, chain, timestamp)
-                except (LogCorruptedException, FormatException) as error:
-                    return entries, error
-                chain, timestamp = header.chain, header.timestamp
-                entries.append(Entry(header, event))
-                if len(entries) == limit:
-                    break
-        return entries, None
+        try:
+            with txn.cursor(db=self._entries) as cursor:
+                for key, value in cursor if cursor.set_range(KEY.pack(seq + 1)) else ():
+                    found = KEY.unpack(key)[0] if len(key) == KEY.size else bytes(key)
+                    header, event = decode_entry(seq + 1, found, value, chain, timestamp)
+                    seq, chain, timestamp = header.seq, header.chain, header.timestamp
+                    entries.append(Entry(header, event))
+                    if len(entries) == limit:
+                        return entries, None
+            return entries, lost_tail(seq, txn.stat(self._entries)["entries"])
+        except (LogCorruptedException, FormatException) as error:
+            return entries, error
+        except PAGE_DAMAGE as error:
+            return entries, damaged_page(seq + 1, error)
 
     def read(self, txn: lmdb.Transaction, seq: int) -> tuple[Entry, memoryview]:
         """One entry and its unverified payload, a view that ends with `txn`."""
-        value = txn.get(KEY.pack(seq), db=self._entries)
+        try:
+            value = txn.get(KEY.pack(seq), db=self._entries)
+        except PAGE_DAMAGE as error:
+            raise damaged_page(seq, error) from error
         if value is None:
             raise LogCorruptedException(message=f"log entry {seq} is missing", seq=seq)
         header, body = decode_header(seq, value, None)
@@ -277,20 +297,3 @@ class Log:
                 message=f"the store {self.folder.parent} was opened by process {self._pid}, which "
                 "forked this one; LMDB cannot be shared over a fork: open the store in the child"
             )
-
-
-def _decode(seq: int, key: Any, value: Any, chain: bytes, timestamp: int) -> tuple[Header, Event]:
-    if len(key) != KEY.size or (found := KEY.unpack(key)[0]) != seq:
-        found = KEY.unpack(key)[0] if len(key) == KEY.size else bytes(key)
-        raise LogCorruptedException(
-            message=f"log entry {seq} is missing, the next key is {found!r}: restore from a copy",
-            seq=seq,
-        )
-    header, body = decode_header(seq, value, chain)
-    if header.timestamp < timestamp:
-        raise LogCorruptedException(
-            message=f"log entry {seq}, offset 24: timestamp {header.timestamp} is before that of "
-            f"the entry before it, {timestamp}",
-            seq=seq,
-        )
-    return header, decode_body(header.kind, header.version, header.collection, body)

@@ -12,11 +12,15 @@ import json
 import os
 import socket
 import time
+import weakref
 from pathlib import Path
 
-from walvec.wal.errors import LockTimeoutException
+from walvec.wal.errors import LockTimeoutException, StoreUnusableException
 
 MAX_HOLDER_BYTES = 4096
+
+
+_held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
 
 class WriterLock:
@@ -30,10 +34,17 @@ class WriterLock:
     def acquire(self, timeout_s: float) -> None:
         """Take the lock, waiting at most `timeout_s` seconds.
 
-        Raises LockTimeoutException naming the holder's pid, host and how long it has had it.
+        Raises LockTimeoutException naming the holder's pid, host and how long it has had it,
+        StoreUnusableException where the file cannot be opened.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            descriptor = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise StoreUnusableException(
+                message=f"cannot open {self.path} for writing: {error.strerror}; "
+                "open the store with read_only=True to read it"
+            ) from error
         try:
             self._wait(descriptor, time.monotonic() + timeout_s, timeout_s)
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
@@ -44,6 +55,7 @@ class WriterLock:
             raise
         self._descriptor = descriptor
         self._pid = os.getpid()
+        _held.add(self)
 
     def _wait(self, descriptor: int, deadline: float, timeout_s: float) -> None:
         pause = 0.0005
@@ -82,3 +94,14 @@ class WriterLock:
     def inode(self) -> int | None:
         """The inode of the held file, None if the lock is not held."""
         return None if self._descriptor is None else os.fstat(self._descriptor).st_ino
+
+
+def _forget_after_fork() -> None:
+    """A child that lives on must not keep the lock of a parent that was killed."""
+    for lock in list(_held):
+        if lock._descriptor is not None:
+            os.close(lock._descriptor)
+            lock._descriptor = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

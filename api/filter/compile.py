@@ -41,6 +41,7 @@ from walvec.filter.reader import Evaluate, Mask, Reader
 from walvec.wal.errors import ExpressionException, ParamError
 from walvec.wal.rows import Column
 from walvec.wal.schema import DataType, Schema
+from walvec.wal.shown import shown
 
 MAX_LIST = 65_536
 MAX_FILTERS = 1024
@@ -168,7 +169,7 @@ class _Compiler:
             if not isinstance(v, bool | int | float | str) or v in NOT_FINITE or v != v:
                 raise Unreadable(
                     node.at,
-                    f"{{{node.name}}} must be finite numbers, strings or bools, not {v!r:.40}",
+                    f"{{{node.name}}} must be finite numbers, strings or bools, not {shown(v)}",
                 )
         return values if isinstance(value, list | tuple) else values[0]
 
@@ -193,7 +194,7 @@ class _Compiler:
         if not isinstance(operand, Json):
             for value in values:
                 if kind_of_one(value) != kind:
-                    raise Unreadable(node.at, f"in cannot find {value!r:.40} where {kind} is")
+                    raise Unreadable(node.at, f"in cannot find {shown(value)} where {kind} is")
         result = conditions.membership(operand, values)
         if result is None:
             raise Unreadable(node.at, f"in cannot be asked of {kind}")
@@ -264,10 +265,10 @@ def compile_filter(
     """
     if not isinstance(expression, str):
         raise ParamError(message=f"collection {collection_name}: filter must be a string, "
-                         f"got {expression!r:.80}")  # fmt: skip
+                         f"got {shown(expression)}")  # fmt: skip
+    if params is not None and not isinstance(params, Mapping):
+        raise ParamError(message=f"filter_params must be a dict, got {shown(params)}")
     if params:
-        if not isinstance(params, Mapping):
-            raise ParamError(message=f"filter_params must be a dict, got {params!r:.80}")
         return Filter(expression, schema, params)
     # By identity, as hashing a schema takes long. The filter keeps the schema alive.
     key = (id(schema), expression)

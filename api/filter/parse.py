@@ -29,6 +29,7 @@ from walvec.filter.nodes import (
     Template,
 )
 from walvec.wal.errors import ExpressionException
+from walvec.wal.shown import shown
 
 MAX_LENGTH = 64 * 1024
 MAX_DEPTH = 128
@@ -159,7 +160,7 @@ def fold(at: int, op: str, left: Any, right: Any) -> Any:
     """Arithmetic of two constants; whole numbers divide as in C, toward zero. Raises Unreadable."""
     for value in (left, right):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unreadable(at, f"{op} takes numbers, not {value!r:.40}")
+            raise Unreadable(at, f"{op} takes numbers, not {shown(value)}")
     if op == "**" and (abs(right) > MAX_POWER or abs(left) > 2**63):
         raise Unreadable(at, "the result is out of range")
     try:

@@ -252,6 +252,10 @@ def test_names_are_managed(client: MilvusClient) -> None:
     client.create_collection("a", dimension=DIM)
     with pytest.raises(CollectionAlreadyExistException):
         client.create_collection("a", dimension=DIM + 1)
+    with pytest.raises(IndexAlreadyExistException):
+        client.create_collection("a", dimension=DIM, metric_type="L2")
+    with pytest.raises(CollectionAlreadyExistException, match="properties"):
+        client.create_collection("a", dimension=DIM, properties={"mmap.enabled": True})
     client.create_collection("b", dimension=DIM)
     with pytest.raises(CollectionAlreadyExistException):
         client.rename_collection("a", "b")
@@ -395,3 +399,19 @@ def test_other_settings_for_an_open_store_are_refused(client: MilvusClient) -> N
 def test_the_lock_of_another_handle_is_named(client: MilvusClient) -> None:
     with pytest.raises(LockTimeoutException, match="process"):
         open_store(client.folder, settings=Settings(lock_timeout_s=0))
+
+
+def test_a_store_of_a_relative_path_stays_where_it_is_when_the_working_directory_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    client = MilvusClient("store")
+    client.create_collection("c", 2)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    client.insert("c", {"id": 1, "vector": [1.0, 2.0]})
+    client.flush("c", wait=True, timeout=60)
+    client.close()
+    assert not list((tmp_path / "elsewhere").iterdir())
+    with MilvusClient(tmp_path / "store") as again:
+        assert again.get_collection_stats("c") == {"row_count": 1}

@@ -43,7 +43,7 @@ def test_an_index_type_and_params_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"params": [1]}, "params must be a dict or None, got [1]"),
+        ({"params": [1]}, "params must be a dict with names as keys, got [1]"),
         ({"index_type": 3}, "index_type must be a string, got 3"),
         ({"field_name": None}, "field_name must be a string"),
         ({"metric_type": 3}, "metric_type must be a string, got 3"),

@@ -84,7 +84,7 @@ def test_primary_field_can_be_named_by_the_schema() -> None:
         ("a", DataType.INT64, {"is_primary": 1}, "is_primary must be True or False"),
         ("a", DataType.INT64, {"auto_id": True}, "auto_id is for the primary key alone"),
         ("a", "int64", {}, "'int64' is not a DataType"),
-        (7, DataType.INT64, {}, "field 7"),
+        (7, DataType.INT64, {}, "field name must be a string, got 7"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name(

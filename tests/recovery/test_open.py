@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from conftest import OpenStore, handles_into
 from lab import Table, open_at, run_child, settle
 
 from walvec.recovery.open import open_store
-from walvec.segments.store import Settings
+from walvec.segments.fold import Fold
+from walvec.segments.store import Settings, Store
 from walvec.wal.errors import LockTimeoutException, ParamError, StoreUnusableException
 
 
@@ -178,3 +180,32 @@ def test_a_refused_open_leaves_no_handle_and_no_lock(
     assert handles_into(tmp_path) == []
     data.write_bytes(whole)
     open_store_at()
+
+
+@pytest.mark.parametrize("what", ["segments", "log.tmp"])
+def test_a_file_in_the_place_of_a_folder_of_ours_is_no_obstacle(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "store"
+    store = open_at(folder)
+    Table(store).insert(range(5))
+    store.close()
+    if what == "segments":
+        shutil.rmtree(folder / what)
+    (folder / what).touch()
+    store = open_at(folder)
+    assert sorted(Table(store).texts()) == list(range(5))
+    assert store.segments_folder.is_dir()
+    store.close()
+
+
+def test_what_is_committed_while_a_reader_opens_is_seen_by_it(tmp_path: Path) -> None:
+    writer = open_at(tmp_path / "store")
+    table = Table(writer)
+    table.insert([1])
+    # The steps of open_store, with a commit between them. One process opens LMDB once.
+    fold = Fold()
+    seen = writer.log.last_txnid()
+    fold.replay(writer.log)
+    table.insert([2])
+    reader = Store(writer.folder, writer.log, fold, Settings(), seen)
+    assert sorted(Table(reader).texts()) == [1, 2]
+    writer.close()

@@ -17,6 +17,7 @@ from lab import DIM, VECTOR, Table, annoy_wish, assert_state_is_replayed, rows, 
 
 from walvec.segments import commands
 from walvec.segments.batch import batch_of
+from walvec.segments.builder import Builder, BuildFailed
 from walvec.segments.files import is_intact
 from walvec.segments.search import Plan, search
 from walvec.segments.state import FileRecord
@@ -188,6 +189,24 @@ def test_a_builder_that_is_killed_is_replaced(store: Store) -> None:
     settle(store)
     for segment in state_data(store)["collections"][0]["segments"]:
         assert sorted(segment["files"]) == ["columns.wvc", "index-3.bin"]
+
+
+def test_an_index_that_cannot_be_built_is_said_once_for_all_segments_and_searches_are_exact(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def without_the_library(*_: object) -> None:
+        raise BuildFailed("No module named 'annoy'")
+
+    monkeypatch.setattr(Builder, "build", without_the_library)
+    table = filled(store)
+    for pk in range(N + 2, N + 5):
+        table.insert([pk])
+        table.flush()
+        settle(store)
+    said = [r.getMessage() for r in caplog.records if "cannot be built" in r.getMessage()]
+    assert len(said) == 1
+    assert "No module named 'annoy'; searches without it are exact" in said[0]
+    assert_exact(table)
 
 
 def test_a_store_opened_for_reading_makes_and_removes_nothing(open_store_at: OpenStore) -> None:

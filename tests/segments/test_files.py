@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from lab import DIM, ID, TEXT, VECTOR, rows
+from lab import DIM, ID, TEXT, VECTOR, Table, annoy_wish, open_at, rows, schema, settle
 
 from walvec.segments.files import (
     ALIGNMENT,
@@ -17,7 +19,12 @@ from walvec.segments.files import (
     vectors_place,
     write_columns,
 )
+from walvec.segments.growing import GrowingColumns
+from walvec.segments.loaded_segment import LoadedSegment
+from walvec.segments.pk_index import HashedPks
 from walvec.segments.state import FileRecord
+from walvec.wal.rows import Column, Rows
+from walvec.wal.schema import DataType
 
 ROWS = rows(range(50))
 
@@ -82,3 +89,51 @@ def test_an_empty_file_has_a_record_too(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     assert record_of(tmp_path / "f").length == 0
     assert read_columns(tmp_path / "f", FileRecord(0, bytes(16)), mapped=True) is None
+
+
+@pytest.mark.parametrize("name", ["columns.wvc", "index"])
+@pytest.mark.parametrize("what", ["folder", "full folder", "link to itself", "pipe"])
+def test_what_has_the_name_of_a_segment_file_and_is_none_is_replaced(
+    tmp_path: Path, name: str, what: str
+) -> None:
+    store = open_at(tmp_path / "store")
+    table = Table(store, wish=annoy_wish())
+    table.insert(range(20))
+    table.flush()
+    settle(store)
+    path = next((tmp_path / "store" / "segments").glob(f"*/{name}*"))
+    store.close()
+    path.unlink()
+    if what == "link to itself":
+        path.symlink_to(path.name)
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+        if what == "full folder":
+            (path / "x").touch()
+    store = open_at(tmp_path / "store")
+    assert sorted(Table(store).texts()) == list(range(20))
+    settle(store)
+    assert path.is_file()
+    assert not path.is_symlink()
+    store.close()
+
+
+def test_text_keys_are_found_while_their_segment_is_sealed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = GrowingColumns(schema(pk=DataType.VARCHAR))
+    part = rows([7])
+    columns.append(Rows(1, {**part.columns, ID: Column.of_texts(["seven"])}))
+    segment = LoadedSegment(1, schema(pk=DataType.VARCHAR), columns)
+    segment.seal()
+    append = HashedPks.append
+
+    def append_and_look(pks: HashedPks, keys: list[Any], first: int) -> None:
+        assert segment.pks.get("seven") == 0
+        append(pks, keys, first)
+
+    monkeypatch.setattr(HashedPks, "append", append_and_look)
+    segment.seal()
+    assert segment.pks.get("seven") == 0

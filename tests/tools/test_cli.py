@@ -246,6 +246,25 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly(filled: Path) ->
 # verify and rebuild
 
 
+@pytest.mark.parametrize("stream", [">&-", "2>&-"])
+@pytest.mark.parametrize("command", ["info", "log", "verify"])
+def test_an_output_that_is_closed_is_no_failure(filled: Path, command: str, stream: str) -> None:
+    line = f'"$1" -m walvec {command} "$2" {stream}'
+    shell = ["sh", "-c", line, "sh", sys.executable, str(filled)]
+    done = subprocess.run(shell, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_an_output_that_is_full_is_one_line_that_does_not_blame_the_store(filled: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "walvec", "info", filled],
+            check=False, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "walvec: No space left on device\n")
+
+
 def test_verify_of_a_sound_store_is_exit_code_zero(filled: Path) -> None:
     report = json.loads(walvec("verify", filled, "--json")[0])
     assert report["ok"] is True

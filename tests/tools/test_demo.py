@@ -60,7 +60,7 @@ def test_it_shows_the_log_the_kill_and_the_release(kept: tuple[Path, str, float]
     for text in ("CollectionLoaded", "SegmentsSealed", "load state Loaded, as before"):
         assert text in output
     assert re.search(r"killed; it had acknowledged \d+ batches of \d+ rows", output)
-    assert re.search(r"all \d+ acknowledged rows are there", output)
+    assert re.search(r"all [\d,]+ acknowledged rows are there", output)
     assert re.search(r"before load +\S+ [kM]B\n *loaded +\S+ [kM]B\n *released +\S+ [kM]B", output)
 
 
@@ -68,11 +68,11 @@ def test_its_store_is_sound_and_holds_every_acknowledged_row(
     kept: tuple[Path, str, float],
 ) -> None:
     folder, output, _ = kept
-    match = re.search(r"batches of \d+ rows, (\d+) rows", output)
+    match = re.search(r"batches of \d+ rows, ([\d,]+) rows", output)
     assert match is not None
     with MilvusClient(folder, read_only=True) as client:
         count = client.get_collection_stats("packages")["row_count"]
-    assert count >= 4000 + int(match[1])
+    assert count >= 4000 + int(match[1].replace(",", ""))
     assert verify(folder).ok
 
 

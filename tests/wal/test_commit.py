@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import signal
 import threading
 import time
@@ -189,3 +191,47 @@ def test_a_follower_who_is_interrupted_does_not_take_the_lead_with_him() -> None
         assert first.result(30) == 0
     assert gate.submit(2) == 20
     assert gate.batches == [[0], [2]]
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_no_interrupt_anywhere_leaves_the_others_waiting_for_ever() -> None:
+    def execute(batch: Batch) -> None:
+        for request in batch:
+            request.result = request.command
+
+    commits: GroupCommit[int] = GroupCommit(execute)
+    done = threading.Event()
+    served: list[int] = []
+
+    def work(start: int) -> None:
+        number = start
+        while not done.is_set():
+            number += 1
+            # An interrupted leader takes those who stood in its batch with it, and tells them.
+            with contextlib.suppress(TimeoutException):
+                served.append(commits.submit(Request(number, bytes(16))))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    with ThreadPoolExecutor(2) as threads:
+        workers = [threads.submit(work, n * 10**9) for n in (1, 2)]
+        rng = random.Random(1)
+        end = time.monotonic() + 2
+        try:
+            while time.monotonic() < end:
+                with contextlib.suppress(KeyboardInterrupt, TimeoutException):
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 4e-4))
+                    while True:
+                        commits.submit(Request(0, bytes(16)), time.monotonic() + 10)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+            before = len(served)
+            assert commits.submit(Request(7, bytes(16)), time.monotonic() + 10) == 7
+            time.sleep(0.05)
+            assert len(served) > before, "the other threads still have their turns"
+            done.set()
+        for worker in workers:
+            worker.result(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -20,10 +21,12 @@ from walvec.wal.entry import payload_of
 from walvec.wal.environment import MIN_MAP_SIZE_BYTES
 from walvec.wal.errors import (
     LogCorruptedException,
+    MemoryException,
     StoreBrokenException,
     StoreUnusableException,
 )
 from walvec.wal.events import CollectionRenamed, RowsDeleted, StoreCreated
+from walvec.wal.found import PAGE_DAMAGE, damaged_page, lost_tail
 from walvec.wal.log import KEY, Log, Position
 
 CREATED = StoreCreated(0, bytes(16), "test")
@@ -358,3 +361,43 @@ def test_a_reopened_log_has_everything(log: Log) -> None:
     assert last(log).seq == 3
     append(log)
     assert last(log).seq == 4
+
+
+def test_a_map_that_cannot_grow_is_an_error_and_the_log_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("walvec.wal.environment.MAP_SIZE_BYTES", 1 << 20)
+    Log.create(tmp_path / "log", CREATED, 5)
+    log = Log(tmp_path / "log")
+    _, limit = resource.getrlimit(resource.RLIMIT_AS)
+    status = Path("/proc/self/statm").read_text().split()
+    used = int(status[0]) * resource.getpagesize()
+    with monkeypatch.context() as context:
+        # Of 4 TiB there is no double in 1 GiB more than now.
+        context.setattr("walvec.wal.environment.MAP_SIZE_BYTES", 4 << 40)
+        log.reopen()
+        used += 4 << 40
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), limit))
+    try:
+        with pytest.raises(MemoryException, match="cannot map"):
+            log.grow()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    assert [entry.header.seq for entry in log.scan(Position())] == [1]
+    log.close()
+
+
+@pytest.mark.parametrize("error", PAGE_DAMAGE)
+def test_a_damaged_page_is_damage_of_the_entry_that_cannot_be_reached(
+    error: type[Exception],
+) -> None:
+    damage = damaged_page(7, error("wrong type"))
+    assert damage.seq == 7
+    assert "log entry 7" in damage.message
+
+
+def test_entries_that_lmdb_counts_and_nobody_finds_are_missing() -> None:
+    assert lost_tail(5, 5) is None
+    damage = lost_tail(5, 6)
+    assert damage is not None
+    assert damage.seq == 6

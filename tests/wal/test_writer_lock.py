@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from walvec.wal.errors import LockTimeoutException
+from walvec.wal.errors import LockTimeoutException, StoreUnusableException
 from walvec.wal.writer_lock import WriterLock
 
 HOLD = """
@@ -103,7 +103,7 @@ def test_the_lock_file_is_private_and_a_link_is_refused(tmp_path: Path) -> None:
     assert stat.S_IMODE(lock.path.stat().st_mode) == 0o600
     lock.release()
     (tmp_path / "link.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(StoreUnusableException, match="symbolic links"):
         WriterLock(tmp_path / "link.lock").acquire(0)
     assert not (tmp_path / "elsewhere").exists()
 
@@ -143,3 +143,36 @@ def test_a_forked_child_that_gives_the_lock_back_takes_nothing_from_its_parent(
     with pytest.raises(LockTimeoutException):
         WriterLock(lock.path).acquire(0)
     lock.release()
+
+
+KILLED_PARENT = """
+import os, signal, sys, time
+from pathlib import Path
+from walvec.wal.writer_lock import WriterLock
+lock = WriterLock(Path(sys.argv[1]))
+lock.acquire(0)
+child = os.fork()
+if child == 0:
+    time.sleep(30)
+    os._exit(0)
+print(child, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_a_parent_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    lock = WriterLock(tmp_path / "writer.lock")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", KILLED_PARENT, str(lock.path)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    try:
+        assert parent.wait() == -signal.SIGKILL
+        lock.acquire(5)
+        lock.release()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.stdout.close()
