@@ -19,6 +19,10 @@ FLOAT32 = np.dtype("<f4")
 NUMBERS = "fiu"
 """Kinds of numpy types that are taken as components of vectors."""
 
+WITH_GIL = 500
+"""Below so many items numpy's element-wise functions keep the GIL. Letting go of it for a
+microsecond costs two searching threads more than it gives them."""
+
 Vectors = npt.NDArray[np.float32]
 Refuse = Callable[[int, str, Any], Exception]
 """(row, what was expected, value) -> the exception to raise."""
@@ -27,6 +31,8 @@ Refuse = Callable[[int, str, Any], Exception]
 def all_finite(array: npt.NDArray[Any]) -> bool:
     """Whether no component is NaN or infinite."""
     flat = array.reshape(-1)
+    if len(flat) < WITH_GIL:
+        return bool(np.isfinite(flat).all())
     # One pass of BLAS, no temporary. A sum that overflows is looked at again.
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.dot(flat, flat)

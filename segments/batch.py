@@ -22,10 +22,9 @@ class Batch(NamedTuple):
 
 def batch_of(rows: Rows) -> Batch:
     """Encode and hash rows. The arrays are kept, not copied."""
-    per_row = max(1, rows.nbytes() // max(1, rows.n))
-    step = max(1, MAX_EVENT_BYTES // per_row)
-    if step >= rows.n:
+    if rows.n == 1 or (size := rows.nbytes()) <= MAX_EVENT_BYTES:
         return Batch([_chunk(rows)], rows.n)
+    step = max(1, MAX_EVENT_BYTES * rows.n // size)
     parts = [rows.slice(i, min(i + step, rows.n)) for i in range(0, rows.n, step)]
     return Batch([_chunk(part) for part in parts], rows.n)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from walvec.segments.batch import Batch, batch_of, with_auto_ids
 from walvec.segments.index import IndexSpec
-from walvec.segments.state import DEFAULT_PARTITION, Collection, State, vector_bytes_per_row
+from walvec.segments.state import DEFAULT_PARTITION, Collection, State
 from walvec.wal.entry import Payload
 from walvec.wal.errors import CollectionNotExistException, IndexNotExistException
 from walvec.wal.events import (
@@ -142,7 +142,7 @@ def insert(
             drafts.append(Draft(event, payload, with_auto_ids(rows, collection.schema, next_id)))
             next_id = None if next_id is None else next_id + rows.n
         limit = int(collection.properties.get(SEGMENT_MAX_BYTES_PROPERTY, max_bytes))
-        if (filled + batch.n) * vector_bytes_per_row(collection.schema) >= limit:
+        if (filled + batch.n) * collection.schema.vector_bytes >= limit:
             drafts.append(Draft(SegmentsSealed(collection_id, (segment,), "size")))
         return Decision(drafts, first)
 

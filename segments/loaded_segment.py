@@ -16,7 +16,6 @@ from walvec.segments.deaths import NEVER
 from walvec.segments.growing import FixedColumns, GrowableArray, GrowingColumns
 from walvec.segments.index import VectorIndex
 from walvec.segments.pk_index import HashedPks, PkIndex, SortedPks, pk_values
-from walvec.segments.state import vector_bytes_per_row
 from walvec.wal.rows import Array, Column, Rows
 from walvec.wal.schema import Schema
 
@@ -44,7 +43,7 @@ class LoadedSegment:
     @classmethod
     def growing(cls, segment_id: int, schema: Schema, max_bytes: int) -> LoadedSegment:
         """An empty segment that reserves address space up to its upper limit when it grows."""
-        reserve_rows = max_bytes // max(1, vector_bytes_per_row(schema)) + 1
+        reserve_rows = max_bytes // max(1, schema.vector_bytes) + 1
         return cls(segment_id, schema, GrowingColumns(schema, reserve_rows=reserve_rows))
 
     def append(self, rows: Rows, pks: list[Any]) -> int:

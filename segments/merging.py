@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from walvec.segments.commands import SEGMENT_MAX_BYTES_PROPERTY
-from walvec.segments.state import Collection, Segment, State, vector_bytes_per_row
+from walvec.segments.state import Collection, Segment, State
 
 FAN_IN = 8
 
@@ -33,7 +33,7 @@ def _adjacent(collection: Collection, partition: int, limit: int) -> tuple[int, 
     which finding the newest row of a key relies on. Smaller segments between two of one tier
     are merged with them, as in LogMergePolicy.
     """
-    per_row = max(1, vector_bytes_per_row(collection.schema))
+    per_row = max(1, collection.schema.vector_bytes)
     segments = [s for s in collection.segments.values() if s.sealed and s.partition == partition]
     run: list[Segment] = []
     for segment in sorted(segments, key=lambda s: s.extents[0]):

@@ -114,13 +114,14 @@ def _rank(
 ) -> tuple[Array, Array]:
     """The k best of what an index found, of which there are k at least, by exact scores."""
     vectors = segment.column(plan.field.id).values
-    best = np.empty((len(queries), k), np.int64)
-    values = np.empty((len(queries), k), np.float32)
-    for number, query in enumerate(queries):
-        rows = positions[number]
+    best, values = [], []
+    for query, rows in zip(queries, positions, strict=True):
         if rows[-1] < 0:
             rows = rows[rows >= 0]
         scores = flat.scores(vectors[rows], query, plan.metric_type)
         order = (scores if plan.metric_type == "L2" else -scores).argsort(kind="stable")[:k]
-        best[number], values[number] = rows[order], scores[order]
-    return best, values
+        best.append(rows[order])
+        values.append(scores[order])
+    if len(best) == 1:
+        return best[0][np.newaxis], values[0][np.newaxis]
+    return np.stack(best), np.stack(values)

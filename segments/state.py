@@ -14,7 +14,6 @@ from blake3 import blake3
 
 from walvec.segments.index import IndexSpec
 from walvec.wal.entry import DIGEST_SIZE
-from walvec.wal.rows import DTYPES
 from walvec.wal.schema import Schema
 
 DEFAULT_PARTITION = "_default"
@@ -121,11 +120,6 @@ class State:
 def digest(state: State) -> bytes:
     """16 bytes that are equal for equal states: BLAKE3 of the msgpack of `to_data()`."""
     return blake3(msgpack.packb(state.to_data())).digest(DIGEST_SIZE)
-
-
-def vector_bytes_per_row(schema: Schema) -> int:
-    """Bytes of one row's vectors: what the upper limit of a growing segment counts."""
-    return sum(f.dim * DTYPES[f.type].itemsize for f in schema.vectors)
 
 
 def index_file(index: IndexSpec) -> str:

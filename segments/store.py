@@ -90,6 +90,11 @@ class Store:
     def current(self) -> Published:
         """What is published, after folding what others appended since."""
         self._refuse_if_unusable()
+        self.log.check_process()
+        if self._writer_lock is not None:
+            # Nobody else can write while this handle has the lock, and asking LMDB costs more
+            # than it takes: it lets go of the GIL.
+            return self.published
         txnid = self.log.last_txnid()
         # While this process commits, the newest transaction may be its own, which is published
         # before it is acknowledged: a reader need not wait for it.

@@ -19,7 +19,6 @@ from walvec.segments.state import (
     State,
     digest,
     index_file,
-    vector_bytes_per_row,
 )
 from walvec.segments.store import Store
 from walvec.tools.log_lines import Line, time_text
@@ -76,7 +75,7 @@ def _collection(collection: Collection) -> dict[str, Any]:
         "load_state": "Loaded" if collection.loaded else "NotLoad",
         "growing": sum(not s.sealed for s in segments),
         "sealed": sum(s.sealed > 0 for s in segments),
-        "vector_bytes": sum(s.rows for s in segments) * vector_bytes_per_row(collection.schema),
+        "vector_bytes": sum(s.rows for s in segments) * collection.schema.vector_bytes,
         "properties": dict(collection.properties),
         "indexes": _indexes(collection),
         "segments": [_segment(s) for s in segments],

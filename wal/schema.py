@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 META_FIELD = "$meta"
+FLOAT32_BYTES = 4
 FIRST_FIELD_ID = 100
 """Milvus keeps field ids below 100 for itself."""
 
@@ -104,6 +105,11 @@ class Schema:
     @cached_property
     def vectors(self) -> tuple[Field, ...]:
         return tuple(f for f in self.fields if f.is_vector)
+
+    @cached_property
+    def vector_bytes(self) -> int:
+        """Bytes of one row's vectors: what the upper limit of a growing segment counts."""
+        return sum(FLOAT32_BYTES * f.dim for f in self.vectors)
 
     @cached_property
     def dynamic(self) -> Field | None:

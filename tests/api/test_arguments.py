@@ -245,7 +245,9 @@ def test_a_present_collection_of_another_schema_is_named_with_what_to_do(
     client: MilvusClient,
 ) -> None:
     client.create_collection("docs", dimension=4)
-    with pytest.raises(MilvusException, match="docs exists with another schema.*: drop_collection"):
+    with pytest.raises(
+        MilvusException, match=r"docs exists with another schema.*: drop_collection"
+    ):
         client.create_collection("docs", dimension=5)
 
 

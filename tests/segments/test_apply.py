@@ -7,7 +7,7 @@ import copy
 from lab import ID, flat_spec, schema
 
 from walvec.segments.apply import apply
-from walvec.segments.state import State, digest, index_file, vector_bytes_per_row
+from walvec.segments.state import State, digest, index_file
 from walvec.wal.events import (
     EVENTS,
     CollectionAltered,
@@ -224,4 +224,4 @@ def test_any_difference_in_the_data_is_another_digest() -> None:
 
 
 def test_the_upper_limit_counts_the_bytes_of_all_vectors() -> None:
-    assert vector_bytes_per_row(schema(7)) == 28
+    assert schema(7).vector_bytes == 28
