@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
-import time
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import lmdb
 import numpy as np
 
 from walvec import DataType, MilvusClient
-from walvec.tools.bench_result import Result, in_turns
+from walvec.tools.bench_result import Result, in_turns, rates_by_threads
 from walvec.wal.rows import Array
 
 THREADS = 8
@@ -76,21 +74,10 @@ def _batches(
 
 def _threads(client: MilvusClient, vectors: Array) -> Result:
     """Single rows: eight threads against one, in turns."""
-    each = 150
 
     def insert(count_of: int) -> None:
         for row in _rows(vectors, count_of):
             client.insert("bench", row)
 
-    rates: dict[int, list[float]] = {1: [], THREADS: []}
-    for _ in range(5):
-        for number in rates:
-            threads = [threading.Thread(target=insert, args=(each,)) for _ in range(number)]
-            start = time.perf_counter()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            rates[number].append(number * each / (time.perf_counter() - start))
-    one, many = float(np.median(rates[1])), float(np.median(rates[THREADS]))
+    one, many = rates_by_threads(insert, 150, 5, 1, THREADS)
     return Result("durable insert, 1 row, 8 threads against 1", "rows/s", many, one, many / one, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -44,3 +45,21 @@ def in_turns(rounds: int, *actions: Callable[[], object]) -> list[float]:
             action()
             seconds[number].append(time.perf_counter() - start)
     return [float(np.median(s)) for s in seconds]
+
+
+def rates_by_threads(
+    work: Callable[[int], None], each: int, rounds: int, *numbers: int
+) -> list[float]:
+    """Median calls a second with each number of threads, which take turns; every thread does
+    `work(each)`, which is `each` calls."""
+    rates: list[list[float]] = [[] for _ in numbers]
+    for _ in range(rounds):
+        for found, number in zip(rates, numbers, strict=True):
+            threads = [threading.Thread(target=work, args=(each,)) for _ in range(number)]
+            start = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            found.append(number * each / (time.perf_counter() - start))
+    return [float(np.median(r)) for r in rates]

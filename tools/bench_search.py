@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +11,7 @@ import annoy
 import numpy as np
 
 from walvec import DataType, MilvusClient
-from walvec.tools.bench_result import Result, in_turns
+from walvec.tools.bench_result import Result, in_turns, rates_by_threads
 from walvec.wal.rows import Array
 
 K = 10
@@ -123,18 +121,7 @@ def _two_threads(client: MilvusClient, name: str, queries: Array) -> Result:
             row = i % len(queries)
             client.search(name, queries[row : row + 1], limit=K, search_params={"ef": EF})
 
-    each = 1500
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(7):
-        for number in rates:
-            threads = [threading.Thread(target=search, args=(each,)) for _ in range(number)]
-            start = time.perf_counter()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            rates[number].append(number * each / (time.perf_counter() - start))
-    one, two = float(np.median(rates[1])), float(np.median(rates[2]))
+    one, two = rates_by_threads(search, 1500, 7, 1, 2)
     return Result("search, HNSW, 2 threads against 1", "queries/s", two, one, two / one, 1.8)
 
 
