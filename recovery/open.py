@@ -15,7 +15,7 @@ from walvec.segments.store import Settings, Store
 from walvec.wal.errors import ParamError, StoreUnusableException
 from walvec.wal.events import StoreCreated
 from walvec.wal.log import DURABILITIES, Log
-from walvec.wal.medium import refuse_network_file_system
+from walvec.wal.medium import refuse_network_file_system, sync_names
 from walvec.wal.shown import shown
 from walvec.wal.writer_lock import WriterLock
 
@@ -60,6 +60,7 @@ def open_store(
             _remove_half_made(folder)
             _create_log(folder, walvec_version)
             _make_segments_folder(folder / SEGMENTS)
+            sync_names(folder)
         log = Log(folder / LOG, read_only=read_only, durability=settings.durability)
         try:
             fold = Fold()

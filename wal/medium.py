@@ -105,6 +105,20 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_names(folder: Path) -> None:
+    """Make the names in `folder`, and those of it and of the folders above it, durable.
+
+    Any of them may have been made by this process, or by one that was killed before it had
+    synced them; a synced file in a folder whose name is lost is lost. Stops at the border of
+    the file system, and where a folder may not be read: we have made no name in that.
+    """
+    device = folder.stat().st_dev
+    for place in (folder, *folder.parents):
+        if place.stat().st_dev != device or not os.access(place, os.R_OK):
+            return
+        sync_file(place)
+
+
 def free_bytes(folder: Path) -> int:
     """Bytes that an ordinary user may still write to the file system of `folder`."""
     stat = os.statvfs(folder)

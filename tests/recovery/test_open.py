@@ -33,6 +33,25 @@ def test_a_new_store_is_private(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
 
 
+def test_every_name_on_the_way_to_a_store_is_synced_at_each_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real = os.fsync
+
+    def recording(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recording)
+    folder = tmp_path / "a" / "b"
+    # Again too: who made the names may have been killed before it could sync them.
+    for _ in range(2):
+        synced.clear()
+        open_at(folder).close()
+        assert {folder, folder.parent, tmp_path} <= set(synced)
+
+
 def test_missing_parents_are_made(open_store_at: OpenStore) -> None:
     store = open_store_at("a/b/c")
     assert (store.folder / "log" / "data.mdb").exists()
