@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from walvec.segments.gaps import has_gap
 from walvec.wal.errors import CollectionNotLoadedException
 from walvec.wal.rows import Array
 
@@ -41,6 +42,8 @@ MIN_ROWS_PER_LIST = 39
 SEEDS = 2**31
 MAX_GROWN_EF = 4_096
 """A graph that does not lead to k rows with this ef is left to the exact scan."""
+TINY, HUGE = 1e-30, 1e30
+"""Squares beyond these have lost digits in float32."""
 FETCH = {"SQ4U": 2.0, "SQ6": 1.5}
 """How many times k rows to fetch for exact ranking, for each coarse quantizer. SQ8 orders rows
 so well that half as many more added 0.003 to recall@10 and 8 us to a search."""
@@ -125,6 +128,15 @@ def _unit(vectors: Array) -> Array:
     return np.asarray(vectors / lengths.astype(np.float32)[:, np.newaxis])
 
 
+def _unit_query(query: Array) -> Array:
+    """As `_unit`, of one vector (1, dim), four times faster."""
+    # einsum and not dot, which lets go of the GIL: two searching threads lose more by that.
+    square = float(np.einsum("ij,ij->", query, query))
+    if not TINY < square < HUGE:
+        return _unit(query)
+    return np.asarray(query * np.float32(1.0 / math.sqrt(square)))
+
+
 class FaissIndex:
     """A FAISS index read from a file into memory. See `index.VectorIndex` for the methods."""
 
@@ -167,7 +179,8 @@ class FaissIndex:
         index = self._index
         if index is None:
             raise CollectionNotLoadedException(message="the index was released during the search")
-        queries = _unit(queries) if self._cosine else queries
+        if self._cosine:
+            queries = _unit_query(queries) if len(queries) == 1 else _unit(queries)
         count = self._n if alive is None else int(np.count_nonzero(alive))
         last = min(k, count) - 1
         selector = None
@@ -175,7 +188,7 @@ class FaissIndex:
             selector = self._faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
         effort, most = self._effort(k, count, params)
         positions, scores = self._ask(index, queries, k, effort, selector)
-        while last >= 0 and effort < most and bool((positions[:, last] < 0).any()):
+        while last >= 0 and effort < most and has_gap(positions, last):
             effort = min(4 * effort, most)
             positions, scores = self._ask(index, queries, k, effort, selector)
         return positions, scores if self.exact_scores else None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from walvec.segments import flat
+from walvec.segments.gaps import has_gap
 from walvec.segments.index import IndexSpec
 from walvec.segments.view import Place, Predicate, SegmentView, View, selected
 from walvec.wal.rows import Array
@@ -83,7 +84,7 @@ def _search_segment(segment: SegmentView, plan: Plan, queries: Array) -> tuple[A
     k = min(plan.k, candidates)
     wanted = min(index.candidates(k), candidates)
     positions, scores = index.search(queries, wanted, plan.params, mask)
-    if bool((positions[:, k - 1] < 0).any()):
+    if has_gap(positions, k - 1):
         return _scan(segment, plan, queries, mask)
     if scores is None:
         return _rank(segment, plan, queries, positions, k)
