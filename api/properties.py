@@ -20,12 +20,7 @@ def check_properties(collection: str, properties: dict[str, Any] | None) -> dict
     for key, value in check_dict(f"properties of {collection}", properties).items():
         check_property_name(collection, key)
         text = (value if isinstance(value, str) else shown(value)).lower()
-        number = (
-            key == SEGMENT_MAX_BYTES_PROPERTY
-            and text.isdecimal()
-            and 0 < len(text) <= MAX_DIGITS
-            and int(text) > 0
-        )
+        number = key == SEGMENT_MAX_BYTES_PROPERTY and _is_positive(text)
         if not number and not (key == MMAP_PROPERTY and text in ("true", "false")):
             raise ParamError(
                 message=f"property {key} of {collection} is {shown(value)}, not {PROPERTIES[key]}"

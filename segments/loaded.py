@@ -187,7 +187,3 @@ class LoadedCollection:
         """Let go of the indexes that are not among these."""
         for segment in self._segments.values():
             segment.keep_indexes(index_ids)
-
-    def memory_bytes(self) -> int:
-        """Bytes of all columns in memory, without indexes."""
-        return sum(s.memory_bytes() for s in self._segments.values())

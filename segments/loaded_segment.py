@@ -140,11 +140,5 @@ class LoadedSegment:
         """Let go of the indexes that are not among these."""
         self.indexes = {i: x for i, x in self.indexes.items() if i in index_ids}
 
-    def memory_bytes(self) -> int:
-        """Bytes of the columns in memory (mapped files included), without indexes."""
-        n = self.columns.n
-        columns = [self.columns.column(f.id, n) for f in self.schema.fields]
-        return Rows(n, dict(enumerate(columns))).nbytes()
-
 
 _NEVER_ONCE = np.full(1, NEVER, np.int64)

@@ -205,6 +205,8 @@ class Store:
             self.refuse_unless_writable()
             before = self._fold.position
             try:
+                assert self._writer_lock is not None, "only a writer executes"
+                self._writer_lock.refuse_if_replaced()
                 applied = self._writer.write(batch, self._follow_others, self._reset)
                 if applied:
                     self._seen_txnid = self._writer.txnid

@@ -185,8 +185,6 @@ EVENTS: dict[int, type[Event]] = {
         *(CollectionLoaded, CollectionReleased),
     )
 }
-ROW_EVENTS = (RowsInserted, RowsDeleted)
-"""Events with a payload; RowsUpserted is a RowsInserted."""
 
 
 def _getter(event: type[Event]) -> Any:

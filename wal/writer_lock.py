@@ -15,7 +15,11 @@ import time
 import weakref
 from pathlib import Path
 
-from walvec.wal.errors import LockTimeoutException, StoreUnusableException
+from walvec.wal.errors import (
+    LockTimeoutException,
+    StoreBrokenException,
+    StoreUnusableException,
+)
 
 MAX_HOLDER_BYTES = 4096
 
@@ -91,9 +95,19 @@ class WriterLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def inode(self) -> int | None:
-        """The inode of the held file, None if the lock is not held."""
-        return None if self._descriptor is None else os.fstat(self._descriptor).st_ino
+    def refuse_if_replaced(self) -> None:
+        """Raise StoreBrokenException unless the file is still the one that is locked: with
+        another in its place, another process takes the lock too."""
+        assert self._descriptor is not None, "the lock is not held"
+        try:
+            same = os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise StoreBrokenException(
+                message=f"{self.path} was deleted or replaced while it was held; nothing was "
+                "written: close this store and open it again"
+            )
 
 
 def _forget_after_fork() -> None:

@@ -341,3 +341,18 @@ def test_vectors_come_back_bit_for_bit(store: Store) -> None:
         settle(store)
         table.release()
         table.load()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_once_the_writer_lock_is_gone(store: Store, replaced: bool) -> None:
+    table = Table(store)
+    table.insert([1])
+    path = store.folder / "writer.lock"
+    path.unlink()
+    if replaced:
+        path.touch(mode=0o600)
+    seq = store.published.seq
+    with pytest.raises(StoreBrokenException, match="deleted or replaced"):
+        table.insert([2])
+    with store.log.reading() as txn:
+        assert store.log.last_seq(txn) == seq

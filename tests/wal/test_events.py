@@ -11,7 +11,6 @@ import pytest
 from walvec.wal.errors import FormatException, MilvusException
 from walvec.wal.events import (
     EVENTS,
-    ROW_EVENTS,
     CollectionAltered,
     CollectionCreated,
     CollectionDropped,
@@ -110,7 +109,7 @@ def test_an_event_cannot_be_changed() -> None:
 
 def test_only_events_with_rows_have_a_layout() -> None:
     for event in SAMPLES:
-        assert isinstance(event, ROW_EVENTS) == hasattr(event, "layout")
+        assert isinstance(event, RowsInserted | RowsDeleted) == hasattr(event, "layout")
 
 
 @pytest.mark.parametrize("tag", [0, 6, 77, 65_535])
