@@ -2,6 +2,7 @@
 #
 # Each sets up .venv first, once; `make PYTHON=python3.12 test` chooses the interpreter.
 # `make bench -- --data FOLDER` and `make demo ARGS=FOLDER` hand arguments on.
+# `make torture ARGS="--seconds 600 --seed 7"` is the long form of the test of many processes.
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,13 +18,16 @@ ARGS += $(REST)
 $(eval $(REST):;@:)
 endif
 
-.PHONY: demo test bench lint types format clean
+.PHONY: demo test torture bench lint types format clean
 
 demo: $(USE)
 	$(BIN)/walvec demo $(ARGS)
 
 test: lint types
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+torture: $(DEV)
+	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
 bench: $(USE)
 	$(BIN)/python -m walvec.tools.bench $(ARGS)

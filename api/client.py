@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from walvec.arguments import check_flag
+from walvec.change_calls import ChangeCalls
 from walvec.collection_calls import CollectionCalls
 from walvec.index_calls import IndexCalls
 from walvec.missing import CLIENT_METHODS, missing
@@ -14,7 +15,7 @@ from walvec.stores import installed_version
 from walvec.wal.errors import NotSupportedException
 
 
-class MilvusClient(RowCalls, CollectionCalls, IndexCalls):
+class MilvusClient(ChangeCalls, RowCalls, CollectionCalls, IndexCalls):
     """A client of the store in a folder: `MilvusClient("./mystore")`.
 
     Every method that changes something is durable on return. Threads may share a client.

@@ -12,6 +12,7 @@ from walvec.results import ConsistencyLevel, LoadState
 from walvec.schema import CollectionSchema, check_name, field_descriptions, to_schema
 from walvec.segments import commands
 from walvec.segments.counting import count_rows
+from walvec.segments.memory import trim
 from walvec.session import Session, check_options, check_partitions, consistency_level_of
 from walvec.wal import failpoints
 from walvec.wal.errors import (
@@ -156,7 +157,7 @@ class CollectionCalls(Session):
             self._execute(commands.drop_collection(info.id, info.name), timeout)
         except CollectionNotExistException:
             return
-        self._store.release_memory()
+        trim()
 
     def rename_collection(
         self,
@@ -273,7 +274,7 @@ class CollectionCalls(Session):
         info = self.info(collection_name)
         self._execute(commands.release(info.id, info.name), timeout)
         failpoints.hit("release.after-commit")
-        self._store.release_memory()
+        trim()
 
     def get_load_state(
         self,

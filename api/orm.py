@@ -175,9 +175,7 @@ class Collection:
         rows = convert(data, info.schema, info.name, upsert=upsert)
         result = client.write_rows(info, rows, timeout, upsert=upsert)
         key = "upsert_count" if upsert else "insert_count"
-        return MutationResult(
-            primary_keys=result["ids"], timestamp=result.get("seq", 0), **{key: result[key]}
-        )
+        return MutationResult(primary_keys=result["ids"], seq=result["seq"], **{key: result[key]})
 
     def delete(
         self,
@@ -191,7 +189,7 @@ class Collection:
             self._name, filter=expr, partition_name=partition_name, timeout=timeout, **kwargs
         )
         return MutationResult(
-            delete_count=result["delete_count"], timestamp=result.get("seq", 0), primary_keys=[]
+            delete_count=result["delete_count"], seq=result["seq"], primary_keys=[]
         )
 
     def flush(self, timeout: float | None = None, **kwargs: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from walvec.arguments import check_dict
 from walvec.segments.commands import SEGMENT_MAX_BYTES_PROPERTY
-from walvec.segments.loaded import MMAP_PROPERTY
+from walvec.segments.files import MMAP_PROPERTY
 from walvec.wal.errors import ParamError
 from walvec.wal.shown import shown
 

@@ -32,13 +32,14 @@ class Output(NamedTuple):
 
 
 class Reader:
-    """Reads one view of one collection."""
+    """Reads one view of one collection, as it is after the entry `seq` of the log."""
 
-    __slots__ = ("info", "view")
+    __slots__ = ("info", "seq", "view")
 
-    def __init__(self, view: View, info: CollectionInfo) -> None:
+    def __init__(self, view: View, info: CollectionInfo, seq: int) -> None:
         self.view = view
         self.info = info
+        self.seq = seq
 
     def by_pks(self, pks: Column, output_fields: Sequence[str] | None) -> ExtraList:
         """The visible rows with these keys, in their order; a key that stands twice counts once."""
@@ -101,7 +102,7 @@ class Reader:
         names = check_texts("output_fields", output_fields)
         output = self._output(names) if names else None
         hits = [self._hits(one, offset, round_decimal, output) for one in found]
-        return SearchResult(hits, extra={"seq": self.view.seq})
+        return SearchResult(hits, extra={"seq": self.seq})
 
     def _vector_field(self, anns_field: str | None) -> Field:
         if anns_field is not None and check_text("anns_field", anns_field):
@@ -164,7 +165,7 @@ class Reader:
         return self._list(self._rows(places, output))
 
     def _list(self, rows: list[dict[str, Any]]) -> ExtraList:
-        return ExtraList(rows, extra={"seq": self.view.seq})
+        return ExtraList(rows, extra={"seq": self.seq})
 
     def _output(self, names: Sequence[str], *, with_pk: bool = False) -> Output:
         """What names stand for. Raises FieldNotExistException, ParamError."""

@@ -195,14 +195,20 @@ class MutationResult:
         insert_count: int = 0,
         delete_count: int = 0,
         upsert_count: int = 0,
-        timestamp: int = 0,
+        seq: int = 0,
     ) -> None:
-        """`primary_keys` is kept. `timestamp`: when, as the log has it."""
+        """`primary_keys` is kept. `seq`: the place in the log; also called `timestamp`, since it
+        orders writes as Milvus' timestamps do."""
         self.primary_keys: list[Any] = [] if primary_keys is None else primary_keys
         self.insert_count = insert_count
         self.delete_count = delete_count
         self.upsert_count = upsert_count
-        self.timestamp = timestamp
+        self.seq = seq
+
+    @property
+    def timestamp(self) -> int:
+        """As seq."""
+        return self.seq
 
     @property
     def succ_count(self) -> int:

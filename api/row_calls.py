@@ -70,7 +70,7 @@ class RowCalls(Session):
         """Store converted rows, as insert or upsert."""
         count = "upsert_count" if upsert else "insert_count"
         if not rows.n:
-            return {count: 0, "ids": []}
+            return {count: 0, "ids": [], "seq": self._store.published.seq}
         batch = batch_of(rows)
         limit = self._store.settings.segment_max_bytes
         command = commands.insert(info.id, info.name, batch, limit, upsert=upsert)
@@ -103,7 +103,7 @@ class RowCalls(Session):
         else:
             pks = self._matching_pks(info, filter, kwargs.get("filter_params"))
         if not len(pks):
-            return {"delete_count": 0}
+            return {"delete_count": 0, "seq": self._store.published.seq}
         primary = info.schema.primary.id
         outcome = self._execute(commands.delete(info.id, info.name, primary, pks), timeout)
         return {"delete_count": len(pks), "seq": outcome.seq}
@@ -113,7 +113,14 @@ class RowCalls(Session):
         pks = compiled.pks(info.schema)
         if pks is not None:
             return pks
-        return Reader(self._store.view(info), info).matching_pks(compiled.mask)
+        return self._reader(info).matching_pks(compiled.mask)
+
+    def _reader(self, info: CollectionInfo) -> Reader:
+        # The seq first: a view has the seq of the last change to its own rows, and everything up
+        # to what was published before it was taken.
+        seq = self._store.published.seq
+        view = self._store.view(info)
+        return Reader(view, info, max(seq, view.seq))
 
     def get(
         self,
@@ -130,7 +137,7 @@ class RowCalls(Session):
         self._time(timeout)
         info = self.info(collection_name)
         check_partitions(info, partition_names)
-        reader = Reader(self._store.view(info), info)
+        reader = self._reader(info)
         return reader.by_pks(pks_of(ids, info.schema, collection_name), output_fields)
 
     def query(
@@ -148,7 +155,8 @@ class RowCalls(Session):
 
         output_fields: names, "*", or ["count(*)"] for [{"count(*)": n}]. kwargs: limit, offset,
         filter_params. Without filter and ids a limit is needed, as in Milvus, unless rows are
-        counted. Raises CollectionNotLoadedException, ExpressionException, ParamError.
+        counted. `.extra["seq"]`: served at.
+        Raises CollectionNotLoadedException, ExpressionException, ParamError.
         """
         check_options("query", kwargs, "limit", "offset", "filter_params")
         filter = checked_filter(filter)
@@ -163,7 +171,7 @@ class RowCalls(Session):
         counting = check_texts("output_fields", output_fields) == ["count(*)"]
         if not filter and limit is None and not counting:
             raise ParamError(message="query() without a filter needs a limit")
-        reader = Reader(self._store.view(info), info)
+        reader = self._reader(info)
         compiled = None
         if filter:
             compiled = compile_filter(filter, info.schema, kwargs.get("filter_params"), info.name)
@@ -205,7 +213,7 @@ class RowCalls(Session):
         compiled = None
         if checked_filter(filter):
             compiled = compile_filter(filter, info.schema, kwargs.get("filter_params"), info.name)
-        reader = Reader(self._store.view(info), info)
+        reader = self._reader(info)
         return reader.search(
             data,
             anns_field,

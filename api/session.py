@@ -18,8 +18,9 @@ from walvec.results import ConsistencyLevel
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
 from walvec.segments.file_maker import FileMaker
+from walvec.segments.settings import Settings
 from walvec.segments.state import DEFAULT_PARTITION
-from walvec.segments.store import Settings, Store
+from walvec.segments.store import Store
 from walvec.segments.writer import Outcome
 from walvec.wal.errors import (
     FieldNotExistException,
@@ -63,8 +64,11 @@ class Session:
         *,
         read_only: bool = False,
         durability: str = "full",
-        lock_timeout: float = 5.0,
+        lock_timeout: float = 30.0,
+        follow: bool = False,
         segment_max_bytes: int = SEGMENT_MAX_BYTES,
+        checkpoint_events: int = 1000,
+        checkpoint_bytes: int = 256 << 20,
         allow_network_fs: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -74,8 +78,11 @@ class Session:
         as in pymilvus, and without meaning: who may read the folder may read the store.
         timeout: seconds, for every call that names none. read_only: change nothing on disk.
         durability: "full", or "last-transaction" (a power cut may lose the last transaction).
-        lock_timeout: seconds to wait for another process to close the store.
+        lock_timeout: seconds to wait for another process that is writing.
+        follow: take over what other processes do at once, in a thread, not at the next call.
         segment_max_bytes: vectors in a growing segment before it is sealed.
+        checkpoint_events, checkpoint_bytes: the state is saved after so many events, or bytes of
+        rows, so that opening need not read the log from its beginning.
         kwargs: what pymilvus needs to reach a server (secure, grpc_options, ...); without meaning.
 
         Raises StoreUnusableException, LockTimeoutException, ParamError.
@@ -86,15 +93,21 @@ class Session:
         check_flag("read_only", read_only)
         check_text("durability", durability)
         check_whole("segment_max_bytes", segment_max_bytes, 1, MAX_SEGMENT_BYTES)
+        check_whole("checkpoint_events", checkpoint_events, 1, MAX_SEGMENT_BYTES)
+        check_whole("checkpoint_bytes", checkpoint_bytes, 1, MAX_SEGMENT_BYTES)
         self._timeout = check_timeout(timeout)
         settings = Settings(
             segment_max_bytes,
             durability,
             check_seconds("lock_timeout", lock_timeout),
             check_flag("allow_network_fs", allow_network_fs),
+            checkpoint_events,
+            checkpoint_bytes,
         )
         uri = stores.default_uri() if uri is None else uri
-        self._open_store: Store | None = stores.acquire(uri, read_only, settings)
+        self._open_store: Store | None = stores.acquire(
+            uri, read_only, settings, check_flag("follow", follow)
+        )
 
     @property
     def _store(self) -> Store:
@@ -116,9 +129,9 @@ class Session:
 
     def wait_for_files(self, timeout: float | None = None) -> None:
         """Wait until all sealed segments have their files and indexes. Raises TimeoutException."""
-        maker = self._store.watcher
-        if isinstance(maker, FileMaker) and not maker.wait(self._time(timeout)):
-            raise TimeoutException(message=f"indexes are still being built after {timeout} s")
+        for watcher in self._store.watchers:
+            if isinstance(watcher, FileMaker) and not watcher.wait(self._time(timeout)):
+                raise TimeoutException(message=f"indexes are still being built after {timeout} s")
 
     def _execute(self, command: Command, timeout: float | None) -> Outcome:
         return self._store.execute(command, self._time(timeout))
@@ -162,7 +175,8 @@ def check_partitions(info: CollectionInfo, names: str | list[str] | None) -> Non
 def check_options(method: str, options: dict[str, Any], *known: str) -> None:
     """Refuse keywords that a method does not honour.
 
-    `consistency_level` is known everywhere: one process reads what it wrote at every level.
+    `consistency_level` is known everywhere. Every level is served as Strong: what any process
+    was acknowledged before the call is seen.
     """
     for key, value in options.items():
         if key == "consistency_level":

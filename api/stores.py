@@ -13,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 from walvec.arguments import is_encodable
 from walvec.recovery.open import open_store
 from walvec.segments.files import logger
-from walvec.segments.store import Settings, Store
+from walvec.segments.follow_thread import FollowThread
+from walvec.segments.settings import Settings
+from walvec.segments.store import Store
 from walvec.wal.errors import ParamError
 from walvec.wal.shown import shown
 
@@ -57,8 +59,11 @@ def _folder_of_text(uri: str) -> Path:
     return Path(uri).expanduser()
 
 
-def acquire(uri: str | os.PathLike[str], read_only: bool, settings: Settings) -> Store:
-    """The store of a uri, opened if this process has it not open yet."""
+def acquire(
+    uri: str | os.PathLike[str], read_only: bool, settings: Settings, follow: bool = False
+) -> Store:
+    """The store of a uri, opened if this process has it not open yet; with a thread that
+    follows other processes, if any of its clients wants that."""
     folder = folder_of(uri)
     try:
         key = folder.resolve()
@@ -87,6 +92,10 @@ def acquire(uri: str | os.PathLike[str], read_only: bool, settings: Settings) ->
                 0,
             )
         _open[key] = (store, read_only, holders + 1)
+        if follow and not any(isinstance(w, FollowThread) for w in store.watchers):
+            follower = FollowThread(store)
+            store.add_watcher(follower)
+            follower.start()
         return store
 
 
@@ -126,13 +135,12 @@ def _close_all() -> None:
             store.close()
 
 
-def _forget_after_fork() -> None:
-    """A child has none of its parent's handles; what it opens are its own."""
+def _forked() -> None:
+    """The stores open themselves anew in a child; another thread may have held the lock."""
     global _lock
     _lock = threading.Lock()
-    _open.clear()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(after_in_child=_forked)

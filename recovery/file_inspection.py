@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from walvec.recovery.log_inspection import LogInspection
-from walvec.recovery.open import LOCK, OURS, SEGMENTS
+from walvec.recovery.open import OURS, SEGMENTS
 from walvec.recovery.report import ERROR, NOTE, WARNING, Emit, Finding, Report
+from walvec.segments.build_lock import is_being_made
 from walvec.segments.caches import wanted_files, wanted_paths
 from walvec.segments.files import read_columns, record_of, segment_folder
 from walvec.segments.log_rows import read_segment
@@ -173,7 +173,7 @@ def _orphans(segments: Path, walk: LogInspection) -> Iterator[Finding]:
             is_orphan = folder in wanted and path.name not in wanted[folder]
         if is_orphan:
             orphans.append(path)
-    busy = bool(orphans) and _is_being_written(segments.parent)
+    busy = bool(orphans) and is_being_made(segments)
     for path in orphans:
         subject = f"{SEGMENTS}/{path.relative_to(segments)}"
         if not walk.whole:
@@ -187,18 +187,3 @@ def _orphans(segments: Path, walk: LogInspection) -> Iterator[Finding]:
         else:
             what = "belongs to no segment"
             yield Finding(WARNING, subject, what, "the next open for writing removes it")
-
-
-def _is_being_written(folder: Path) -> bool:
-    """Whether a process has the store open for writing."""
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

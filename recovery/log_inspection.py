@@ -7,6 +7,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from walvec.recovery.checkpoint_inspection import CheckpointInspection
 from walvec.recovery.payload_inspection import payload_faults
 from walvec.recovery.report import ERROR, NOTE, Emit, Finding, Pin, Progress
 from walvec.segments.apply import apply
@@ -46,6 +47,7 @@ class LogInspection:
         self.compared: list[str] = []
         self._db = log.env.open_db(b"entries", create=False)
         self._emit = emit
+        self._checkpoints = CheckpointInspection(log, emit)
         self._progress = progress
         self._pins = {pin.seq: pin for pin in pins}
         # The chains that the next entry may continue: one, but for damage before it.
@@ -73,6 +75,7 @@ class LogInspection:
             self.compared.append(
                 f"the state folded from zero to seq {self.state.seq} with nothing: no pin was given"
             )
+        self.compared.append(self._checkpoints.finish())
 
     def _read_chunk(self) -> bool:
         """Read one chunk; False at the end of the log."""
@@ -116,6 +119,7 @@ class LogInspection:
         if self.whole:
             self.chain = header.chain
             self._compare_pin(seq)
+            self._checkpoints.compare(seq, self.chain, self.state)
 
     def _missing(self, first: int, last: int) -> None:
         name = f"log entry {first}" if first == last else f"log entries {first} to {last}"

@@ -8,10 +8,14 @@ import time
 import uuid
 from pathlib import Path
 
+from walvec.recovery.checkpoint import newest_state
+from walvec.recovery.checkpointer import Checkpointer
+from walvec.segments.attacher import Attacher
 from walvec.segments.file_maker import FileMaker
 from walvec.segments.files import logger
 from walvec.segments.fold import Fold
-from walvec.segments.store import Settings, Store
+from walvec.segments.settings import Settings
+from walvec.segments.store import Store
 from walvec.wal.errors import ParamError, StoreUnusableException
 from walvec.wal.events import StoreCreated
 from walvec.wal.log import DURABILITIES, Log
@@ -35,7 +39,11 @@ def open_store(
 
     With `read_only` nothing on disk is changed and no lock is taken. A log with a damaged entry
     opens read-only up to that entry: `store.damage` says what is wrong. Without `background`
-    no thread makes segment files.
+    no thread makes segment files or checkpoints.
+
+    The state is read from the newest checkpoint that is sound, and only the entries after it
+    are. So damage before it does not show here: reading rows from such an entry raises
+    LogCorruptedException, which names it, and `verify` finds it.
 
     Raises StoreUnusableException, LockTimeoutException, ParamError.
     """
@@ -51,36 +59,42 @@ def open_store(
         _prepare_folder(folder, read_only, settings)
     except OSError as error:
         raise StoreUnusableException(message=f"cannot use the folder {folder}: {error}") from error
-    lock = None
-    if not read_only:
-        lock = WriterLock(folder / LOCK)
-        lock.acquire(settings.lock_timeout_s)
+    lock = None if read_only else _make_what_is_missing(folder, settings, walvec_version)
     try:
-        if lock is not None:
-            _remove_half_made(folder)
-            _create_log(folder, walvec_version)
-            _make_segments_folder(folder / SEGMENTS)
-            sync_names(folder)
-        log = Log(folder / LOG, read_only=read_only, durability=settings.durability)
+        log = Log(
+            folder / LOG,
+            read_only=read_only,
+            durability=settings.durability,
+            reads_first=True,
+        )
         try:
-            fold = Fold()
+            fold = Fold(newest_state)
             # Before the replay: what another process commits during it is caught up with later.
-            seen = log.last_txnid()
-            damage = fold.replay(log)
+            with log.reading() as txn:
+                seen = txn.id()
+            damage = fold.restore(log)
             store = Store(folder, log, fold, settings, seen, lock=lock, damage=damage)
         except BaseException:
             log.close()
             raise
     except BaseException:
         if lock is not None:
-            lock.release()
+            lock.close()
         raise
     if damage is not None:
         logger.warning("the store %s is read-only: %s", folder, damage.message)
-    if background and lock is not None and damage is None:
-        store.watcher = FileMaker(store)
-        store.watcher.start()
+    if background:
+        _start_workers(store, writes=lock is not None and damage is None)
     return store
+
+
+def _start_workers(store: Store, writes: bool) -> None:
+    # The checkpoints first: closed last, so the one at close has what the others append.
+    kinds = (Checkpointer, FileMaker) if writes else (Attacher,)
+    for kind in kinds:
+        worker = kind(store)
+        store.add_watcher(worker)
+        worker.start()
 
 
 def _prepare_folder(folder: Path, read_only: bool, settings: Settings) -> None:
@@ -110,6 +124,22 @@ def _prepare_folder(folder: Path, read_only: bool, settings: Settings) -> None:
         refuse_network_file_system(folder)
 
 
+def _make_what_is_missing(folder: Path, settings: Settings, walvec_version: str) -> WriterLock:
+    """The log and the folders of a store that may be written, and its writer lock, not held."""
+    lock = WriterLock(folder / LOCK, settings.lock_timeout_s)
+    try:
+        if not (folder / LOG).is_dir():
+            with lock.held():
+                _remove_half_made(folder)
+                _create_log(folder, walvec_version)
+        _make_segments_folder(folder / SEGMENTS)
+        sync_names(folder)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
 def _remove_half_made(folder: Path) -> None:
     """A creation that was interrupted has promised nothing."""
     temporary = folder / f"{LOG}.tmp"
@@ -123,7 +153,7 @@ def _make_segments_folder(segments: Path) -> None:
     """The folder of the caches; whatever else has its name is in their place."""
     if not segments.is_dir():
         segments.unlink(missing_ok=True)
-        segments.mkdir(mode=0o700)
+        segments.mkdir(mode=0o700, exist_ok=True)
 
 
 def _create_log(folder: Path, walvec_version: str) -> None:

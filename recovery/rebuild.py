@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from walvec.recovery.file_inspection import paths_below
 from walvec.recovery.open import LOG, open_store
 from walvec.recovery.report import Progress
-from walvec.segments.caches import wanted_files
+from walvec.segments.caches import remove_all, wanted_files
 from walvec.segments.file_maker import FileMaker
 from walvec.segments.files import is_intact, segment_folder
+from walvec.segments.fold import Fold
 from walvec.segments.log_rows import read_rows
+from walvec.segments.settings import Settings
 from walvec.segments.state import FileRecord, State
-from walvec.segments.store import Settings, Store
+from walvec.segments.store import Store
 from walvec.wal import failpoints
 from walvec.wal.errors import LogCorruptedException, StoreUnusableException
 from walvec.wal.schema import Schema
@@ -46,11 +46,12 @@ def rebuild(
     """Delete the files of all sealed segments and make them again; returns when that is done.
 
     May be killed at any moment: files are caches, and what is missing afterwards is made again
-    when the store is opened next. `progress` is called with the files
-    made and the files there will be.
+    when the store is opened next. Other processes may read and write meanwhile: what they have
+    mapped stays with them, and what they are making is waited for. `progress` is called with
+    the files made and the files there will be.
 
-    Raises StoreUnusableException where there is no store, LockTimeoutException while another
-    process writes, LogCorruptedException where the log is damaged; nothing is deleted then.
+    Raises StoreUnusableException where there is no store, LogCorruptedException where the log is
+    damaged; nothing is deleted then.
     """
     folder = Path(path)
     if not (folder / LOG).is_dir():
@@ -58,7 +59,7 @@ def rebuild(
     store = open_store(folder, settings=settings, background=False)
     try:
         _refuse_damaged(store)
-        deleted = _delete_all(store.segments_folder)
+        deleted = remove_all(store.segments_folder)
         failpoints.hit("rebuild.after-delete")
         return _make_all(store, deleted, progress)
     finally:
@@ -68,7 +69,8 @@ def rebuild(
 def _refuse_damaged(store: Store) -> None:
     """Raise LogCorruptedException unless the log can give all rows of all sealed segments: a file
     may be the last place where the rows of a damaged entry are."""
-    damage = store.damage
+    # From the first entry on: the store was opened from a checkpoint, and has not looked before it.
+    damage = store.damage or Fold().restore(store.log)
     try:
         for schema, seq in store.with_state(_sealed_entries):
             with store.log.reading() as txn:
@@ -93,22 +95,9 @@ def _sealed_entries(state: State) -> list[tuple[Schema, int]]:
     ]
 
 
-def _delete_all(segments: Path) -> tuple[int, int]:
-    """Delete everything below the segments folder: how many files and bytes that was."""
-    files = [p for p in paths_below(segments) if p.is_symlink() or not p.is_dir()]
-    size = sum(p.lstat().st_size for p in files)
-    for path in segments.iterdir() if segments.exists() else ():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    segments.mkdir(mode=0o700, exist_ok=True)
-    return len(files), size
-
-
 def _make_all(store: Store, deleted: tuple[int, int], progress: Progress | None) -> Rebuilt:
     maker = FileMaker(store)
-    store.watcher = maker
+    store.add_watcher(maker)
     wanted = store.with_state(_wanted)
     maker.make_again(wanted)
     maker.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from walvec.segments.extents import Extents
 from walvec.segments.index import IndexSpec
 from walvec.segments.state import Collection, FileRecord, Segment, State, index_file
 from walvec.wal.events import (
@@ -49,7 +50,7 @@ def _collection_created(state: State, event: CollectionCreated) -> None:
         name=event.name,
         schema=Schema.from_data(event.schema),
         partitions=dict(event.partitions),
-        properties=dict(event.properties),
+        properties=dict(sorted(event.properties.items())),
         consistency_level=event.consistency_level,
         num_shards=event.num_shards,
         created_at=state.timestamp,
@@ -71,10 +72,12 @@ def _collection_renamed(state: State, event: CollectionRenamed) -> None:
 
 
 def _collection_altered(state: State, event: CollectionAltered) -> None:
-    properties = state.collections[event.collection].properties
-    properties.update(event.properties)
+    collection = state.collections[event.collection]
+    properties = {**collection.properties, **event.properties}
     for key in event.dropped:
         properties.pop(key, None)
+    # Sorted, as a saved state has them: what a user sees does not depend on how it was opened.
+    collection.properties = dict(sorted(properties.items()))
 
 
 def _rows_inserted(state: State, event: RowsInserted) -> None:
@@ -120,7 +123,7 @@ def _segments_merged(state: State, event: SegmentsMerged) -> None:
         partition=sources[0].partition,
         rows=sum(s.rows for s in sources),
         sealed=state.seq,
-        extents=[extent for s in sources for extent in s.extents],
+        extents=Extents.joined(s.extents for s in sources),
     )
     # In the place of the first one: segments stay in the order of their rows.
     segments: dict[int, Segment] = {}

@@ -2,8 +2,10 @@
 
 Annoy holds the GIL for seconds while rows are added, and kills its process when memory is
 short; FAISS' number of threads is a switch of the whole process. The child is started by the
-first build, stays, takes one processor at low priority, and ends when its standard input is
-closed: by `close`, or by the kernel when this process is gone, also in the middle of a build.
+first build, stays, takes one processor at low priority, and ends, also in the middle of a build,
+when its standard input is closed (by `close`, or by the kernel when this process is gone) or when
+it finds that its parent is another process. Should it still finish a file after that, nobody
+looks for it under the name it was told: see file_maker.
 
 One JSON object a line, requests on standard input, replies on standard output:
 
@@ -21,11 +23,13 @@ import json
 import logging
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +40,9 @@ from walvec.segments.index import IndexSpec, build_index, say_clamped
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MAX_STDERR_CHARS = 400
 NICENESS = 10
+PARENT_CHECK_S = 1.0
+
+_builders: weakref.WeakSet[Builder] = weakref.WeakSet()
 
 
 class BuildFailed(Exception):
@@ -52,6 +59,7 @@ class Builder:
         self._owner = 0
         self._stderr: IO[bytes] | None = None
         self._closed = False
+        _builders.add(self)
 
     def build(
         self,
@@ -131,6 +139,15 @@ class Builder:
             cause += ", often for want of memory"
         return f"the building process died ({cause})" + (f": {said}" if said else "")
 
+    def rest(self) -> None:
+        """End the child if it has nothing to do; the next build starts another."""
+        if self._turn.acquire(blocking=False):
+            try:
+                if self._child is not None and self._owner == os.getpid():
+                    self._obituary(self._child)
+            finally:
+                self._turn.release()
+
     def close(self) -> None:
         """End the child, also in the middle of a build, which then fails. No build follows."""
         with self._guard:
@@ -151,7 +168,7 @@ def _start(stderr: IO[bytes]) -> subprocess.Popen[str]:
     paths = os.pathsep.join(str(Path(p).absolute()) for p in sys.path if p)
     env = {**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", **dict.fromkeys(THREADS, "1")}
     return subprocess.Popen(
-        [sys.executable, "-c", "from walvec.segments.builder import serve; serve()"],
+        [sys.executable, "-c", f"from walvec.segments.builder import serve; serve({os.getpid()})"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -188,8 +205,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
 
-def serve() -> None:
-    """The child: answer requests until standard input ends, then be gone at once."""
+def serve(parent: int) -> None:
+    """The child of process `parent`: answer requests until standard input ends, then be gone at
+    once."""
     os.nice(NICENESS)
     # The libraries create files with the usual mode: a draft must not be open to others either.
     os.umask(0o077)
@@ -198,14 +216,38 @@ def serve() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    threading.Thread(target=_read, args=(requests, parent), daemon=True).start()
     while True:
         replies.write(json.dumps(answer(json.loads(requests.get()))) + "\n")
         replies.flush()
 
 
-def _read(requests: queue.SimpleQueue[str]) -> None:
+def _read(requests: queue.SimpleQueue[str], parent: int) -> None:
     """Pass requests on. At the end of input nobody waits for an answer: leave mid-build, too."""
-    for line in sys.stdin:
-        requests.put(line)
+    data = b""
+    while os.getppid() == parent:
+        # A process that the parent forked without Python's knowing keeps the pipe open.
+        if not select.select([0], [], [], PARENT_CHECK_S)[0]:
+            continue
+        piece = os.read(0, 1 << 16)
+        if not piece:
+            break
+        *lines, data = (data + piece).split(b"\n")
+        for line in lines:
+            requests.put(line.decode())
     os._exit(0)
+
+
+def _hang_up_after_fork() -> None:
+    """A child that lives on must not keep the pipes of a parent that was killed: the builder would
+    not see their end. Nothing is flushed into them either."""
+    for builder in list(_builders):
+        child = builder._child
+        for pipe in (child.stdin, child.stdout) if child is not None else ():
+            if pipe is not None and not pipe.closed:
+                null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+                os.dup2(null, pipe.fileno(), inheritable=False)
+                os.close(null)
+
+
+os.register_at_fork(after_in_child=_hang_up_after_fork)

@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 
 from walvec.segments.batch import Batch, batch_of, with_auto_ids
 from walvec.segments.index import IndexSpec
-from walvec.segments.state import DEFAULT_PARTITION, Collection, State
+from walvec.segments.state import (
+    COLUMNS_FILE,
+    DEFAULT_PARTITION,
+    Collection,
+    State,
+    index_file,
+)
 from walvec.wal.entry import Payload
 from walvec.wal.errors import CollectionNotExistException, IndexNotExistException
 from walvec.wal.events import (
@@ -262,9 +268,16 @@ def persist_segment(
     files: tuple[tuple[str, int, bytes], ...],
     versions: dict[str, str],
 ) -> Command:
-    """Record the files of a sealed segment."""
-    event = SegmentPersisted(collection_id, segment_id, files, versions)
-    return _single(collection_id, str(collection_id), event)
+    """Record files of a sealed segment, but for those of indexes that were dropped meanwhile."""
+
+    def decide(state: State) -> Decision:
+        collection = collection_of(state, collection_id, str(collection_id))
+        wanted = {COLUMNS_FILE, *map(index_file, collection.indexes.values())}
+        kept = tuple(file for file in files if file[0] in wanted)
+        event = SegmentPersisted(collection_id, segment_id, kept, versions)
+        return Decision([Draft(event)] if kept else [])
+
+    return decide
 
 
 def merge_segments(collection_id: int, sources: tuple[int, ...]) -> Command:

@@ -2,11 +2,12 @@
 
     STORE/segments/SEGMENT/columns.wvc       all columns, below
     STORE/segments/SEGMENT/index-INDEX.bin   one index, as Annoy or FAISS writes it
-    STORE/segments/SEGMENT/*.tmp             being written; removed at open
+    STORE/segments/SEGMENT/*.tmp, *.draft    being written
 
-SEGMENT and INDEX are ids in hex. A file is written under a temporary name and renamed, never
-changed in place, deleted by unlink alone, and needs no fsync: what a power cut takes is made
-again from the log.
+SEGMENT and INDEX are ids in hex. A file is written under a temporary name of its own and
+renamed, never changed in place, deleted by unlink alone, and needs no fsync: what a power cut
+takes is made again from the log. Only who has the segment's build lock (build_lock.py) writes
+or deletes there; who reads needs no lock, since what is mapped outlives its name.
 
 columns.wvc, numbers little endian:
 
@@ -27,6 +28,7 @@ import errno
 import logging
 import mmap
 import os
+import secrets
 import stat
 import struct
 from pathlib import Path
@@ -45,6 +47,9 @@ HEAD = struct.Struct("<4sI")
 MAGIC = b"WVC1"
 ALIGNMENT = 64
 MAX_HEAD_BYTES = 1 << 20
+MMAP_PROPERTY = "mmap.enabled"
+"""The property of a collection whose sealed segments are mapped, so that all processes on a
+machine have one copy: that of the page cache."""
 
 logger = logging.getLogger("walvec")
 
@@ -59,11 +64,25 @@ def write_columns(path: Path, rows: Rows) -> FileRecord:
     layout, buffers = encode_rows(rows, ALIGNMENT)
     head = msgpack.packb({"n": rows.n, "layout": layout})
     gap = bytes(-(HEAD.size + len(head)) % ALIGNMENT)
-    temporary = path.with_name(path.name + ".tmp")
-    with open_private(temporary) as file:
-        file.write(HEAD.pack(MAGIC, len(head)) + head + gap)
-        for buffer in buffers:
-            file.write(buffer)
+    temporary = temporary_name(path)
+    try:
+        with open_private(temporary) as file:
+            file.write(HEAD.pack(MAGIC, len(head)) + head + gap)
+            for buffer in buffers:
+                file.write(buffer)
+        return publish_file(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A name to write a file under that nobody else has, also not the child process of a builder
+    that was killed."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def publish_file(temporary: Path, path: Path) -> FileRecord:
+    """Give a whole file its name, and say how it must be found."""
     record = record_of(temporary)
     failpoints.hit("build.before-rename")
     temporary.rename(path)
@@ -101,6 +120,21 @@ def has_length(path: Path, length: int) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size == length
+
+
+def identity(path: Path) -> tuple[int, ...] | None:
+    """What changes when another file takes a name, or this one is written to; None where there
+    is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_mapped(properties: dict[str, str]) -> bool:
+    """Whether a collection with these properties maps its files."""
+    return properties.get(MMAP_PROPERTY, "").lower() == "true"
 
 
 def vectors_place(path: Path, field_id: int) -> tuple[int, int]:

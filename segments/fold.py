@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import lmdb
@@ -25,16 +25,33 @@ class Applied(NamedTuple):
     rows: Rows | None = None
 
 
+Start = Callable[[Log, int | None], tuple[State, Position] | None]
+"""The newest saved state of a log that is not after a seq (None: of all), and its position."""
+
+
 class Fold:
-    """The state after `position`. One thread at a time."""
+    """The state after `position`. One thread at a time.
 
-    def __init__(self) -> None:
-        self.restart()
+    `whole` is False where an interrupt left the state half changed: restore it.
+    """
 
-    def restart(self) -> None:
-        """Forget everything: the state before the first entry."""
+    def __init__(self, start: Start | None = None) -> None:
+        self._start = start
+        self._restart()
+
+    def _restart(self) -> None:
         self.state = State()
         self.position = Position()
+        self.whole = True
+
+    def restore(self, log: Log, until: int | None = None) -> MilvusException | None:
+        """The state after the entry `until`, or the last one, from the newest saved state before
+        it, where there is one. As `replay`."""
+        saved = None if self._start is None else self._start(log, until)
+        self._restart()
+        if saved is not None:
+            self.state, self.position = saved
+        return self.replay(log, until)
 
     def replay(self, log: Log, until: int | None = None) -> MilvusException | None:
         """Fold the log's entries after the position, up to seq `until`.
@@ -61,9 +78,11 @@ class Fold:
 
     def _take(self, entry: Entry) -> None:
         header, event = entry
+        self.whole = False
         try:
             check(self.state, event)
         except MilvusException as refusal:
+            self.whole = True
             raise LogCorruptedException(
                 message=f"log entry {header.seq} ({type(event).__name__}) cannot follow the ones "
                 f"before it: {refusal.message}",
@@ -72,6 +91,7 @@ class Fold:
             ) from refusal
         apply(self.state, header.seq, header.timestamp, event)
         self.position = Position(header.seq, header.chain, header.timestamp)
+        self.whole = True
 
     def append(
         self,

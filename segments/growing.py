@@ -23,8 +23,10 @@ class GrowableArray:
 
     __slots__ = ("data", "n")
 
-    def __init__(self, row_shape: tuple[int, ...], dtype: Any, capacity: int) -> None:
-        self.data = allocate((capacity, *row_shape), dtype)
+    def __init__(
+        self, row_shape: tuple[int, ...], dtype: Any, capacity: int, *, all_used: bool = False
+    ) -> None:
+        self.data = allocate((capacity, *row_shape), dtype, all_used=all_used)
         self.n = 0
 
     def reserve(self, wanted: int, reserve_rows: int = 0) -> None:
@@ -50,7 +52,7 @@ class GrowingColumn:
 
     __slots__ = ("_offsets", "_valid", "_values")
 
-    def __init__(self, field: Field, capacity: int) -> None:
+    def __init__(self, field: Field, capacity: int, *, all_used: bool) -> None:
         self._offsets: GrowableArray | None = None
         self._valid: GrowableArray | None = None
         if field.is_text:
@@ -59,7 +61,7 @@ class GrowingColumn:
             self._offsets.append(np.zeros(1, OFFSETS))
         else:
             shape = (field.dim,) if field.is_vector else ()
-            self._values = GrowableArray(shape, DTYPES[field.type], capacity)
+            self._values = GrowableArray(shape, DTYPES[field.type], capacity, all_used=all_used)
 
     def append(self, column: Column, n_before: int, reserve_rows: int) -> None:
         """Copy a batch's column to the end."""
@@ -93,8 +95,19 @@ class GrowingColumn:
 class GrowingColumns:
     """All columns of a segment in memory, by field id."""
 
-    def __init__(self, schema: Schema, capacity: int = FIRST_ROWS, reserve_rows: int = 0) -> None:
-        self._fields = {f.id: GrowingColumn(f, capacity) for f in schema.fields}
+    mapped = False
+
+    def __init__(
+        self,
+        schema: Schema,
+        capacity: int = FIRST_ROWS,
+        reserve_rows: int = 0,
+        *,
+        all_used: bool = False,
+    ) -> None:
+        """capacity: rows to make room for, `all_used` if so many come. reserve_rows: the room
+        that is made when the first has been used up."""
+        self._fields = {f.id: GrowingColumn(f, capacity, all_used=all_used) for f in schema.fields}
         self._reserve_rows = reserve_rows
         self.n = 0
 
@@ -110,13 +123,14 @@ class GrowingColumns:
 
 
 class FixedColumns:
-    """The columns of a sealed segment, as they came from a file."""
+    """The columns of a sealed segment, as they came from a file: read, or `mapped`."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, *, mapped: bool = False) -> None:
         self._columns = rows.columns
         self.n = rows.n
+        self.mapped = mapped
 
     def column(self, field_id: int, n: int) -> Column:
-        """One column; a sealed segment has just one n."""
-        assert n == self.n, "a sealed segment does not grow"
-        return self._columns[field_id]
+        """The first n rows of one column: all of them, but for a view of the segment as it grew."""
+        column = self._columns[field_id]
+        return column if n == self.n else column.slice(0, n)

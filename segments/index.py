@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,7 +56,7 @@ class IndexSpec:
     seed: int
 
     def to_data(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**vars(self), "params": dict(self.params)}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> IndexSpec:
@@ -147,11 +147,14 @@ def say_clamped(spec: IndexSpec, used: dict[str, Any], n: int) -> None:
         )
 
 
-def open_index(spec: IndexSpec, path: str | Path, n: int, dim: int) -> VectorIndex:
+def open_index(
+    spec: IndexSpec, path: str | Path, n: int, dim: int, *, mapped: bool = False
+) -> VectorIndex:
     """The index in a file of n rows of `dim`, for searching.
 
     The caller has compared the file's length and digest with the log *before*: Annoy checks
-    nothing and dies on bad bytes. FAISS indexes are read into memory, Annoy's are mapped.
+    nothing and dies on bad bytes. FAISS indexes are read into memory unless `mapped`, Annoy's
+    always mapped.
 
     Raises IndexUnreadable where the library is missing or finds something else in the file.
     """
@@ -161,7 +164,7 @@ def open_index(spec: IndexSpec, path: str | Path, n: int, dim: int) -> VectorInd
     try:
         if spec.index_type in FAISS_TYPES:
             return faiss_index.FaissIndex(
-                path, n, dim, spec.index_type, spec.metric_type, spec.params
+                path, n, dim, spec.index_type, spec.metric_type, spec.params, mapped=mapped
             )
         return annoy_index.AnnoyIndex(path, n, dim, spec.metric_type, spec.params)
     except ImportError as error:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from walvec.segments.deaths import died_at
-from walvec.segments.files import read_columns, segment_folder
+from walvec.segments.files import MMAP_PROPERTY, is_mapped, read_columns, segment_folder
 from walvec.segments.growing import FixedColumns, GrowingColumns
 from walvec.segments.index import VectorIndex
 from walvec.segments.index_files import Damaged, open_index_files
-from walvec.segments.loaded_segment import LoadedSegment
+from walvec.segments.loaded_segment import LoadedSegment, rows_in
 from walvec.segments.log_rows import read_pks, read_segment
-from walvec.segments.pk_index import pk_values
+from walvec.segments.pk_index import PkIndex, pk_values
 from walvec.segments.state import COLUMNS_FILE, Collection, Segment
 from walvec.segments.view import SegmentView, View
 from walvec.wal.errors import MemoryException
@@ -26,8 +26,6 @@ from walvec.wal.events import (
 )
 from walvec.wal.log import Log
 from walvec.wal.rows import Column, Rows
-
-MMAP_PROPERTY = "mmap.enabled"
 
 
 class LoadedCollection:
@@ -71,18 +69,18 @@ class LoadedCollection:
         self, collection: Collection, segment: Segment, log: Log, folder: Path, damaged: Damaged
     ) -> LoadedSegment:
         if not segment.sealed:
-            growing = LoadedSegment.growing(segment.id, self.schema, self._max_bytes)
-            rows = read_segment(log, segment.extents, self.schema)
-            columns = {f.id: rows.column(f.id, rows.n) for f in self.schema.fields}
-            growing.append(Rows(rows.n, columns), pk_values(columns[self.schema.primary.id]))
-            return growing
+            reserve = rows_in(self._max_bytes, self.schema)
+            columns = read_segment(log, segment.extents, self.schema, reserve)
+            return LoadedSegment(segment.id, self.schema, columns, growing=True)
         record = segment.files.get(COLUMNS_FILE)
         if record is not None:
-            mapped = collection.properties.get(MMAP_PROPERTY, "").lower() == "true"
+            mapped = is_mapped(collection.properties)
             path = segment_folder(folder, segment.id) / COLUMNS_FILE
             rows_read = read_columns(path, record, mapped=mapped)
             if rows_read is not None:
-                return LoadedSegment(segment.id, self.schema, FixedColumns(rows_read))
+                return LoadedSegment(
+                    segment.id, self.schema, FixedColumns(rows_read, mapped=mapped)
+                )
             damaged(segment.id, COLUMNS_FILE)
         return LoadedSegment(
             segment.id, self.schema, read_segment(log, segment.extents, self.schema)
@@ -94,9 +92,7 @@ class LoadedCollection:
         if not segments:
             return
         pks = Column.concatenate([self._segments[s.id].pk_column(s.rows) for s in segments])
-        born = np.concatenate(
-            [np.repeat(*np.array(s.extents, np.int64).reshape(-1, 2).T) for s in segments]
-        )
+        born = np.concatenate([np.repeat(*s.extents.pairs().T) for s in segments])
         deleted, deleted_at = read_pks(log, collection.deletes, self.schema)
         died = died_at(pks, born, deleted, deleted_at)
         start = 0
@@ -182,6 +178,12 @@ class LoadedCollection:
         for index_id, index in indexes.items():
             if segment is not None:
                 segment.attach(index_id, index)
+
+    def read_from(self, segment_id: int, columns: FixedColumns, pks: PkIndex) -> None:
+        """Read the rows of a sealed segment from somewhere else, if it is still there."""
+        segment = self._segments.get(segment_id)
+        if segment is not None:
+            segment.read_from(columns, pks)
 
     def keep_indexes(self, index_ids: set[int]) -> None:
         """Let go of the indexes that are not among these."""

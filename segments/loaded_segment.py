@@ -20,12 +20,24 @@ from walvec.wal.rows import Array, Column, Rows
 from walvec.wal.schema import Schema
 
 
+def rows_in(max_bytes: int, schema: Schema) -> int:
+    """How many rows have so many bytes of vectors, and one more."""
+    return max_bytes // max(1, schema.vector_bytes) + 1
+
+
 class LoadedSegment:
     """Rows of one segment, growing or sealed."""
 
     def __init__(
-        self, segment_id: int, schema: Schema, columns: GrowingColumns | FixedColumns
+        self,
+        segment_id: int,
+        schema: Schema,
+        columns: GrowingColumns | FixedColumns,
+        *,
+        growing: bool = False,
     ) -> None:
+        """columns: with the rows so far. The keys of a segment that is not `growing` wait for
+        `seal()`."""
         self.id = segment_id
         self.schema = schema
         self.columns = columns
@@ -38,13 +50,14 @@ class LoadedSegment:
         self._norms_lock = threading.Lock()
         self._masks: tuple[int, int, Array] | None = None
         if columns.n:
-            self._took(columns.n, None)
+            keys = pk_values(self.pk_column(columns.n)) if growing else None
+            self._took(columns.n, keys)
 
     @classmethod
     def growing(cls, segment_id: int, schema: Schema, max_bytes: int) -> LoadedSegment:
         """An empty segment that reserves address space up to its upper limit when it grows."""
-        reserve_rows = max_bytes // max(1, schema.vector_bytes) + 1
-        return cls(segment_id, schema, GrowingColumns(schema, reserve_rows=reserve_rows))
+        columns = GrowingColumns(schema, reserve_rows=rows_in(max_bytes, schema))
+        return cls(segment_id, schema, columns, growing=True)
 
     def append(self, rows: Rows, pks: list[Any]) -> int:
         """Copy a batch to the end; returns the place of its first row."""
@@ -68,14 +81,8 @@ class LoadedSegment:
     def seal(self) -> None:
         """No row will follow: index the keys for good."""
         self.sealed = True
-        keys = self.pk_column(self.columns.n)
-        if keys.offsets is None:
-            self.pks = SortedPks(keys.values)
-        else:
-            hashed = HashedPks()
-            hashed.append(pk_values(keys), 0)
-            # Only now: a reader that looks meanwhile must find every key.
-            self.pks = hashed
+        # Made before it is put in place: a reader that looks meanwhile must find every key.
+        self.pks = keys_of(self.pk_column(self.columns.n))
 
     def pk_column(self, n: int) -> Column:
         """The keys of the first n rows."""
@@ -132,6 +139,12 @@ class LoadedSegment:
         self._masks = (n, deaths, mask)
         return mask
 
+    def read_from(self, columns: FixedColumns, pks: PkIndex) -> None:
+        """Read the same rows from somewhere else from now on, older views too: from a mapped file,
+        so that the memory they were in becomes free."""
+        assert self.sealed and columns.n == self.columns.n, "other rows"
+        self.columns, self.pks = columns, pks
+
     def attach(self, index_id: int, index: VectorIndex) -> None:
         """Search by this index from the next view on."""
         self.indexes = {**self.indexes, index_id: index}
@@ -139,6 +152,15 @@ class LoadedSegment:
     def keep_indexes(self, index_ids: set[int]) -> None:
         """Let go of the indexes that are not among these."""
         self.indexes = {i: x for i, x in self.indexes.items() if i in index_ids}
+
+
+def keys_of(column: Column) -> PkIndex:
+    """The rows of a sealed segment by their keys."""
+    if column.offsets is None:
+        return SortedPks(column.values)
+    hashed = HashedPks()
+    hashed.append(pk_values(column), 0)
+    return hashed
 
 
 _NEVER_ONCE = np.full(1, NEVER, np.int64)

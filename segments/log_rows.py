@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import lmdb
 import numpy as np
 
 from walvec.segments.batch import with_auto_ids
+from walvec.segments.extents import Extents
 from walvec.segments.growing import GrowingColumns
+from walvec.segments.memory import unmap_pages
 from walvec.wal.errors import LogCorruptedException
 from walvec.wal.events import RowsDeleted, RowsInserted
-from walvec.wal.log import Log
+from walvec.wal.log import Entry, Log
 from walvec.wal.rows import Array, Column, Rows, decode_rows, empty_column
 from walvec.wal.schema import Schema
+
+BYTES_AT_ONCE = 4 << 20
+"""Of payload, read in one transaction."""
 
 
 def read_rows(log: Log, txn: lmdb.Transaction, seq: int, schema: Schema) -> Rows:
@@ -22,8 +25,12 @@ def read_rows(log: Log, txn: lmdb.Transaction, seq: int, schema: Schema) -> Rows
     Raises LogCorruptedException where the payload does not match its digest.
     """
     entry, payload = log.read(txn, seq)
+    return _rows_of(log, entry, payload, schema)
+
+
+def _rows_of(log: Log, entry: Entry, payload: memoryview, schema: Schema) -> Rows:
     log.check_payload(entry.header, payload)
-    event = entry.event
+    seq, event = entry.header.seq, entry.event
     assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
     try:
         rows = decode_rows(event.n, event.layout, payload)
@@ -33,17 +40,33 @@ def read_rows(log: Log, txn: lmdb.Transaction, seq: int, schema: Schema) -> Rows
     return with_auto_ids(rows, schema, first_id)
 
 
-def read_segment(log: Log, extents: Iterable[tuple[int, int]], schema: Schema) -> GrowingColumns:
-    """All rows of a segment, copied into memory. One short transaction an entry."""
-    extents = list(extents)
-    columns = GrowingColumns(schema, capacity=max(1, sum(n for _, n in extents)))
-    for seq, _ in extents:
+def read_segment(
+    log: Log, extents: Extents, schema: Schema, reserve_rows: int = 0
+) -> GrowingColumns:
+    """All rows of a segment, copied into memory, a few entries in one short transaction.
+
+    reserve_rows: the room that is made when more rows come.
+    """
+    columns = GrowingColumns(schema, max(1, extents.rows), reserve_rows, all_used=True)
+    rest = iter(extents)
+    while True:
+        size = 0
+        read: list[memoryview] = []
         with log.reading() as txn:
-            columns.append(read_rows(log, txn, seq, schema))
-    return columns
+            for seq, _ in rest:
+                entry, payload = log.read(txn, seq)
+                columns.append(_rows_of(log, entry, payload, schema))
+                read.append(payload)
+                size += len(payload)
+                if size > BYTES_AT_ONCE:
+                    break
+            # The map would count as this process' memory, beside the copy.
+            unmap_pages(read)
+            if size <= BYTES_AT_ONCE:
+                return columns
 
 
-def read_pks(log: Log, extents: Iterable[tuple[int, int]], schema: Schema) -> tuple[Column, Array]:
+def read_pks(log: Log, extents: Extents, schema: Schema) -> tuple[Column, Array]:
     """The primary keys of entries, one after the other, and the seq of each, (n,) int64.
 
     Payload digests are not checked: this is for counting, and touches the keys' pages alone.

@@ -10,7 +10,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import mmap
+import operator
 import sys
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,22 +21,61 @@ import numpy as np
 from walvec.wal.rows import Array
 
 OWN_MAPPING_BYTES = 256 << 10
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+"""Not Python's default, which shares the mapping with forked children: both would write to it."""
+POPULATE = getattr(mmap, "MAP_POPULATE", 0)
+DONTNEED = getattr(mmap, "MADV_DONTNEED", None)
 
 
-def allocate(shape: tuple[int, ...], dtype: Any) -> Array:
+def allocate(shape: tuple[int, ...], dtype: Any, *, all_used: bool = False) -> Array:
     """An array of unspecified content, in a mapping of its own from 256 KiB on.
 
-    Raises MemoryError.
+    all_used: every page of it will be, so that the system may map them at once, which costs half
+    of what mapping them one by one does. Raises MemoryError.
     """
     item = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * item.itemsize
     if size < OWN_MAPPING_BYTES:
         return np.empty(shape, item)
     try:
-        mapping = mmap.mmap(-1, size)
+        mapping = mmap.mmap(-1, size, flags=PRIVATE | (POPULATE if all_used else 0))
     except OSError as error:
         raise MemoryError(f"no memory for {size} bytes: {error.strerror}") from error
     return np.frombuffer(mapping, item, size // item.itemsize).reshape(shape)
+
+
+def unmap_pages(contents: Sequence[memoryview]) -> None:
+    """Take the pages of a file's mapping out of this process' resident memory.
+
+    contents: parts of one shared mapping, read one after the other. The pages stay in the
+    system's cache, and come back where they are touched again. Does nothing where it cannot.
+    """
+    advise = _madvise()
+    if advise is None or DONTNEED is None:
+        return
+    places = [np.frombuffer(c, np.uint8).ctypes.data for c in contents if len(c)]
+    sizes = [len(c) for c in contents if len(c)]
+    if not places:
+        return
+    first = min(places)
+    span = max(map(operator.add, places, sizes)) - first
+    # Entries that were written one after the other mostly lie so: one call for all of them.
+    parts = [(first, span)] if span <= 2 * sum(sizes) else list(zip(places, sizes, strict=True))
+    for place, size in parts:
+        start = place + mmap.PAGESIZE - 1 & -mmap.PAGESIZE
+        length = place + size - start & -mmap.PAGESIZE
+        if length > 0:
+            advise(start, length, DONTNEED)
+
+
+@cache
+def _madvise() -> Any:
+    if sys.platform != "linux":
+        return None
+    advise = getattr(ctypes.CDLL(None), "madvise", None)
+    if advise is not None:
+        advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return advise
 
 
 def trim() -> None:

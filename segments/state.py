@@ -2,18 +2,22 @@
 
 Rows are addressed by (seq, offset): a segment lists the log entries its rows come from. Only
 apply.py changes a state.
+
+A state has one encoding, which is what a checkpoint saves: the msgpack of `to_data()`, with
+dictionaries sorted and extents as bytes (saved_state.py reads it). The state's digest is that
+of its encoding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import msgpack
-from blake3 import blake3
 
+from walvec.segments.extents import Extents
 from walvec.segments.index import IndexSpec
-from walvec.wal.entry import DIGEST_SIZE
+from walvec.wal.entry import digest_of
 from walvec.wal.schema import Schema
 
 DEFAULT_PARTITION = "_default"
@@ -35,7 +39,7 @@ class Segment:
     partition: int
     rows: int = 0
     sealed: int = 0
-    extents: list[tuple[int, int]] = field(default_factory=list)
+    extents: Extents = field(default_factory=Extents)
     files: dict[str, FileRecord] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, Any]:
@@ -47,6 +51,12 @@ class Segment:
             "extents": self.extents,
             "files": dict(sorted(self.files.items())),
         }
+
+    def copy(self) -> Segment:
+        """Another that is equal and shares nothing that changes."""
+        return Segment(
+            self.id, self.partition, self.rows, self.sealed, self.extents.copy(), dict(self.files)
+        )
 
 
 @dataclass(slots=True)
@@ -68,7 +78,7 @@ class Collection:
     segments: dict[int, Segment] = field(default_factory=dict)
     growing: dict[int, int] = field(default_factory=dict)
     indexes: dict[str, IndexSpec] = field(default_factory=dict)
-    deletes: list[tuple[int, int]] = field(default_factory=list)
+    deletes: Extents = field(default_factory=Extents)
 
     def index_of(self, field_id: int) -> IndexSpec | None:
         """The field's index, if it has one."""
@@ -92,6 +102,27 @@ class Collection:
             "indexes": [i.to_data() for _, i in sorted(self.indexes.items())],
             "deletes": self.deletes,
         }
+
+    def copy(self) -> Collection:
+        """Another that is equal and shares nothing that changes."""
+        # Not by dataclasses.replace, which takes as long again: the store waits for it.
+        return Collection(
+            self.id,
+            self.name,
+            self.schema,
+            dict(self.partitions),
+            dict(self.properties),
+            self.consistency_level,
+            self.num_shards,
+            self.created_at,
+            self.loaded,
+            self.next_auto_id,
+            self.written,
+            {i: s.copy() for i, s in self.segments.items()},
+            dict(self.growing),
+            dict(self.indexes),
+            self.deletes.copy(),
+        )
 
 
 @dataclass(slots=True)
@@ -117,9 +148,24 @@ class State:
         }
 
 
+def encode_state(state: State) -> bytes:
+    """The state as bytes, equal for equal states."""
+    data: bytes = msgpack.packb(state.to_data(), default=Extents.to_bytes)
+    return data
+
+
 def digest(state: State) -> bytes:
-    """16 bytes that are equal for equal states: BLAKE3 of the msgpack of `to_data()`."""
-    return blake3(msgpack.packb(state.to_data())).digest(DIGEST_SIZE)
+    """16 bytes that are equal for equal states: BLAKE3 of `encode_state`."""
+    return digest_of(encode_state(state))
+
+
+def freeze(state: State) -> State:
+    """A copy that nothing changes, to be encoded while the state goes on."""
+    return replace(
+        state,
+        collections={i: c.copy() for i, c in state.collections.items()},
+        names=dict(state.names),
+    )
 
 
 def index_file(index: IndexSpec) -> str:

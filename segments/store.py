@@ -2,7 +2,10 @@
 
     command -> lock -> catch up -> check -> append -> apply -> commit -> publish
 
-Readers never wait for a writer: they take `published`, which is replaced as a whole.
+Any number of processes do this with one store. Two locks, taken in this order: the writer lock
+(writer.lock), which orders processes and threads that write; and the handle's own, under which
+the replica changes. Readers wait for neither: they take what is published, which is replaced
+as a whole, and fold what is new only when there is something new.
 """
 
 from __future__ import annotations
@@ -10,19 +13,22 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import lmdb
 
-from walvec.segments.catalog import CollectionInfo, Published, publish_catalog
-from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
-from walvec.segments.fold import Applied, Fold
+from walvec.segments.catalog import CollectionInfo, Published
+from walvec.segments.commands import Command
+from walvec.segments.fold import Fold
+from walvec.segments.forks import follow_forks
 from walvec.segments.loaded import LoadedCollection
-from walvec.segments.log_rows import read_rows
+from walvec.segments.loading import Loader
 from walvec.segments.memory import trim
-from walvec.segments.state import Collection, State
+from walvec.segments.replica import Replica
+from walvec.segments.settings import Settings
+from walvec.segments.state import State
 from walvec.segments.view import View
 from walvec.segments.watcher import Watcher
 from walvec.segments.writer import Outcome, Writer
@@ -30,27 +36,18 @@ from walvec.wal import failpoints
 from walvec.wal.commit import GroupCommit, Request
 from walvec.wal.errors import (
     CollectionNotExistException,
-    CollectionNotLoadedException,
     MilvusException,
     ReadOnlyException,
     RestoreError,
     StoreBrokenException,
     StoreClosedException,
 )
-from walvec.wal.events import RowsDeleted, RowsInserted, SegmentPersisted
 from walvec.wal.log import Log
 from walvec.wal.writer_lock import WriterLock
 
 T = TypeVar("T")
-
-
-class Settings(NamedTuple):
-    """What a handle may set. `segment_max_bytes`: vectors in a growing segment before its seal."""
-
-    segment_max_bytes: int = SEGMENT_MAX_BYTES
-    durability: str = "full"
-    lock_timeout_s: float = 5.0
-    allow_network_fs: bool = False
+LOOK_S = 1.0
+"""How often a reader looks whether the log's files are still those that it has open."""
 
 
 class Store:
@@ -67,41 +64,75 @@ class Store:
         lock: WriterLock | None = None,
         damage: MilvusException | None = None,
     ) -> None:
+        """lock: of a handle that may write. damage: what is wrong with the log, if anything."""
         self.folder = folder
         self.segments_folder = folder / "segments"
         self.log = log
         self.settings = settings
         self.damage = damage
-        self.watcher = Watcher()
         self.counts: dict[int, tuple[int, int]] = {}
-        self._fold = fold
-        self._writer = Writer(log, fold)
+        self._replica = Replica(log, fold, seen_txnid)
+        self._writer = Writer(log, self._replica)
         self._writer_lock = lock
-        self._commits: GroupCommit[Command] = GroupCommit(self._execute)
-        self._lock = threading.RLock()
-        self._loaded: dict[int, LoadedCollection] = {}
-        self._seen_txnid = seen_txnid
         self._closed = False
         self._broken = ""
-        self.published = publish_catalog(fold.state, {})
+        self._forked = False
+        self._look_at = 0.0
+        self._make_locks()
+        follow_forks(self)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()
+        self._loader = Loader(self._replica, self._lock, self._refuse_if_unusable)
+        lock = self._writer_lock
+        if lock is not None:
+            self._commits: GroupCommit[Command] = GroupCommit(self._execute, lock.held)
 
     # Reading
 
+    @property
+    def published(self) -> Published:
+        """What readers of this process see, without looking for anything new."""
+        return self._replica.published
+
+    @property
+    def seen_txnid(self) -> int:
+        """The LMDB transaction up to which the log was read."""
+        return self._replica.seen_txnid
+
     def current(self) -> Published:
         """What is published, after folding what others appended since."""
-        self._refuse_if_unusable()
-        self.log.check_process()
-        if self._writer_lock is not None:
-            # Nobody else can write while this handle has the lock, and asking LMDB costs more
-            # than it takes: it lets go of the GIL.
-            return self.published
-        txnid = self.log.last_txnid()
+        if self._forked or self._closed or self._broken or time.monotonic() > self._look_at:
+            self._get_ready()
+        txnid = self.log.newest_txnid()
         # While this process commits, the newest transaction may be its own, which is published
         # before it is acknowledged: a reader need not wait for it.
-        if txnid != self._seen_txnid and txnid != self._writer.txnid:
-            with self._lock, self.log.reading() as txn:
-                self._catch_up(txn)
-        return self.published
+        if txnid != self._replica.seen_txnid and txnid != self._writer.txnid:
+            self._catch_up()
+        return self._replica.published
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            self._refuse_if_unusable()
+            with self.log.reading() as txn:
+                self._replica.catch_up(txn)
+            freed, self._replica.let_go = self._replica.let_go, False
+        if freed:
+            trim()
+
+    def _get_ready(self) -> None:
+        """Open the log anew in a forked child, and look whether its files are still there."""
+        self._refuse_if_unusable()
+        if self._forked:
+            with self._lock:
+                if self._forked:
+                    self.log.adopt()
+                    self.log.reopen()
+                    self._forked = False
+                    for watcher in self.watchers:
+                        watcher.forked()
+        self.log.refuse_replaced_files()
+        self._look_at = time.monotonic() + LOOK_S
 
     def info(self, name: str) -> CollectionInfo:
         """A collection by its name. Raises CollectionNotExistException."""
@@ -121,60 +152,30 @@ class Store:
 
         Raises CollectionNotLoadedException.
         """
-        view = self.published.views.get(info.id)
-        if view is not None:
-            return view
-        with self._lock:
-            self._refuse_if_unusable()
-            collection = self._fold.state.collections.get(info.id)
-            if collection is None:
-                raise CollectionNotExistException(message=f"collection {info.name} does not exist")
-            if not collection.loaded:
-                raise CollectionNotLoadedException(
-                    message=f"collection {info.name} is not loaded: call load_collection() first"
-                )
-            if info.id not in self._loaded:
-                self._loaded[info.id] = self._materialize(collection)
-                self._publish([], {info.id})
-            return self.published.views[info.id]
-
-    def _materialize(self, collection: Collection) -> LoadedCollection:
-        def damaged(segment_id: int, name: str) -> None:
-            self.watcher.damaged(collection.id, segment_id, name)
-
-        limit, folder = self.settings.segment_max_bytes, self.segments_folder
-        return LoadedCollection.materialize(collection, self.log, folder, limit, damaged)
+        view = self._replica.published.views.get(info.id)
+        if view is None:
+            limit = self.settings.segment_max_bytes
+            view = self._loader.load(info, self.segments_folder, limit)
+        return view
 
     def with_state(self, read: Callable[[State], T]) -> T:
         """What `read` says of the state, which it must neither change nor keep."""
         self.current()
+        return self.with_fold(lambda fold: read(fold.state))
+
+    def with_fold(self, read: Callable[[Fold], T]) -> T:
+        """What `read` says of the fold as it is, without catching up."""
         with self._lock:
-            return read(self._fold.state)
+            self._refuse_if_unusable()
+            return read(self._replica.fold)
 
     def with_loaded(self, collection_id: int, act: Callable[[LoadedCollection], None]) -> None:
         """Change what a loaded collection has in memory beside its rows, and publish that."""
         with self._lock:
-            loaded = self._loaded.get(collection_id)
+            loaded = self._replica.loaded(collection_id)
             if loaded is not None and not self._closed:
                 act(loaded)
-                self._publish([], {collection_id})
-
-    def _catch_up(self, txn: lmdb.Transaction) -> None:
-        """Fold and publish what others appended. The caller holds the lock."""
-        if txn.id() == self._seen_txnid:
-            return
-        applied = []
-        try:
-            for seq, event, _ in self._fold.advance(self.log, txn):
-                rows = None
-                loaded = self._loaded.get(event.collection)
-                if loaded is not None and isinstance(event, RowsInserted | RowsDeleted):
-                    rows = read_rows(self.log, txn, seq, loaded.schema)
-                applied.append(Applied(seq, event, rows))
-            self._seen_txnid = txn.id()
-        finally:
-            # What is whole before a damaged entry is true all the same.
-            self._publish(applied)
+                self._replica.show_again(collection_id)
 
     # Writing
 
@@ -185,14 +186,33 @@ class Store:
         CommitFailedException (the command is not in the log), StoreBrokenException.
         """
         self.refuse_unless_writable()
-        deadline = None if timeout is None else time.monotonic() + timeout
-        outcome: Outcome = self._commits.submit(Request(command, os.urandom(16)), deadline)
+        assert self._writer_lock is not None, "checked"
+        now = time.monotonic()
+        deadline = None if timeout is None else now + timeout
+        enter_by = now + self._writer_lock.timeout_s
+        if deadline is not None and deadline < enter_by:
+            enter_by = deadline
+        request = Request(command, os.urandom(16), enter_by)
+        outcome: Outcome = self._commits.submit(request, deadline)
         return outcome
+
+    def side_write(self, act: Callable[[lmdb.Transaction], T], timeout_s: float | None = None) -> T:
+        """A transaction beside the entries, for what is no event: checkpoints, cursors.
+
+        Raises LockTimeoutException, DiskFullException or CommitFailedException (nothing was
+        stored).
+        """
+        self.refuse_unless_writable()
+        assert self._writer_lock is not None, "checked"
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        with self._writer_lock.held(until), self._lock:
+            self.refuse_unless_writable()
+            return self._writer.write_beside(act)
 
     def refuse_unless_writable(self) -> None:
         """Raise what keeps this handle from writing, if anything does."""
-        self.log.check_process()
-        self._refuse_if_unusable()
+        if self._forked or self._closed or self._broken:
+            self._get_ready()
         if self.damage is not None:
             raise ReadOnlyException(
                 message=f"the log is damaged, so the store is read-only: {self.damage.message}"
@@ -203,15 +223,9 @@ class Store:
     def _execute(self, batch: list[Request[Command]]) -> None:
         with self._lock:
             self.refuse_unless_writable()
-            before = self._fold.position
             try:
-                assert self._writer_lock is not None, "only a writer executes"
-                self._writer_lock.refuse_if_replaced()
-                applied = self._writer.write(batch, self._follow_others, self._reset)
-                if applied:
-                    self._seen_txnid = self._writer.txnid
-                    self._publish(applied)
-                    failpoints.hit("publish.after")
+                self._writer.write(batch)
+                failpoints.hit("publish.after")
             except (StoreBrokenException, RestoreError) as error:
                 # The files are gone, or damaged, or the log could not be opened anew.
                 self._broken = error.message
@@ -225,76 +239,59 @@ class Store:
             except BaseException as interrupt:
                 # Ctrl-C, before, during or after the commit: what is durable is read again.
                 try:
-                    self._writer.find_out(interrupt, before, batch, self._reset)
+                    self._writer.find_out(interrupt, batch)
                 except BaseException:
                     self._broken = "an interrupted commit could not be cleared up"
                     raise
                 raise
 
-    def _follow_others(self, txn: lmdb.Transaction) -> None:
-        # A write transaction has the id that it will commit as: one more than the newest.
-        if txn.id() != self._seen_txnid + 1:
-            with self.log.reading() as reader:
-                self._catch_up(reader)
+    # Background work, forks, the end
 
-    def _reset(self) -> None:
-        """The log was opened anew and the state read again: memory may lack what others wrote."""
-        self._seen_txnid = self.log.last_txnid()
-        self._loaded.clear()
-        self.published = publish_catalog(self._fold.state, {})
-        self.watcher.restarted()
+    @property
+    def watchers(self) -> tuple[Watcher, ...]:
+        """Those who work behind the store."""
+        return self._replica.watchers
 
-    # Publishing
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Tell someone of everything that is published, and close him with the store."""
+        with self._lock:
+            self._replica.watchers = (*self._replica.watchers, watcher)
 
-    def _publish(self, applied: Sequence[Applied], changed: set[int] | None = None) -> None:
-        """Let readers see the state, and what `applied` does to rows in memory."""
-        changed = set() if changed is None else changed
-        catalog_changed = False
-        for seq, event, rows in applied:
-            loaded = self._loaded.get(event.collection)
-            if loaded is not None:
-                loaded.follow(seq, event, rows)
-                changed.add(event.collection)
-            if not isinstance(event, RowsInserted | RowsDeleted | SegmentPersisted):
-                catalog_changed = True
-        views = dict(self.published.views)
-        state = self._fold.state
-        if catalog_changed:
-            self._let_go(views)
-        for number in changed & self._loaded.keys():
-            views[number] = self._loaded[number].view(state.seq)
-        if catalog_changed:
-            self.published = publish_catalog(state, views)
-        else:
-            self.published = self.published._replace(seq=state.seq, views=views)
-        if applied:
-            self.watcher.published(applied)
+    def rest(self, deadline: float) -> bool:
+        """See forks.py."""
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
+        if self.log.gate.hold(deadline):
+            return True
+        self._lock.release()
+        return False
 
-    def _let_go(self, views: dict[int, View]) -> None:
-        """Free the memory of collections that were dropped or released."""
-        collections = self._fold.state.collections
-        for number in list(self._loaded):
-            collection = collections.get(number)
-            if collection is None or not collection.loaded:
-                del self._loaded[number]
-                views.pop(number, None)
-            else:
-                self._loaded[number].keep_indexes({i.id for i in collection.indexes.values()})
+    def go_on(self) -> None:
+        """See forks.py."""
+        self.log.gate.let_go()
+        self._lock.release()
 
-    def release_memory(self) -> None:
-        """Give freed memory back to the system, after a release or a drop."""
-        trim()
+    def forked(self, rested: bool) -> None:
+        """See forks.py."""
+        self._make_locks()
+        self._forked = not self._closed
+        if not rested:
+            self._broken = "this process was forked while its parent was busy with the store"
 
     def close(self) -> None:
         """Release every handle and thread. Calls after it raise StoreClosedException."""
-        self.watcher.close()
+        if not self._forked:
+            for watcher in reversed(self.watchers):
+                watcher.close()
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            self._loaded.clear()
-            self.published = self.published._replace(views={})
-            self.log.close()
+            if self._forked:
+                self.log.adopt()
+            self._replica.close()
+            if not (self._forked and self._broken):  # its environment has transactions
+                self.log.close()
             if self._writer_lock is not None:
-                self._writer_lock.release()
+                self._writer_lock.close()
         trim()

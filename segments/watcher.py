@@ -14,10 +14,15 @@ class Watcher:
         """Events were published."""
 
     def restarted(self) -> None:
-        """The state was read again: anything may have been published."""
+        """The state was read again, or rows into memory: anything may have been published."""
 
     def damaged(self, collection_id: int, segment_id: int, name: str) -> None:
-        """A file of a segment is not as recorded, and was not used."""
+        """A file of a segment is not as recorded, and was not used. The segment may have been
+        merged or dropped meanwhile. Also called without the lock."""
+
+    def forked(self) -> None:
+        """This is a forked child, which has none of its parent's threads. Called with the lock
+        held."""
 
     def close(self) -> None:
         """The store is about to be closed. Called without the lock."""

@@ -6,18 +6,20 @@ import errno
 import resource
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import lmdb
 
 from walvec.segments.commands import Command
-from walvec.segments.fold import Applied, Fold
+from walvec.segments.fold import Applied
+from walvec.segments.replica import NEVER_SEEN, Replica
 from walvec.wal import failpoints
 from walvec.wal.commit import Request
 from walvec.wal.errors import CommitFailedException, DiskFullException, MilvusException
-from walvec.wal.log import Log, Position
+from walvec.wal.log import Log
 from walvec.wal.medium import free_bytes
 
+T = TypeVar("T")
 READER_CHECK_INTERVAL = 1000
 SPARE_BYTES = 1 << 20
 """With less than this left beyond the batch, an I/O error in a commit is taken for a full disk:
@@ -39,66 +41,98 @@ class Spoilt(Exception):
 class Writer:
     """Appends batches of commands to the log. One thread at a time."""
 
-    def __init__(self, log: Log, fold: Fold) -> None:
+    def __init__(self, log: Log, replica: Replica) -> None:
         self.log = log
-        self.fold = fold
+        self.replica = replica
         self.txnid = 0
         self._commits = 0
         self._batch_bytes = 0
 
-    def write(
-        self,
-        batch: list[Request[Command]],
-        follow: Callable[[lmdb.Transaction], None],
-        reset: Callable[[], None],
-    ) -> list[Applied]:
-        """Make a batch durable, and return what was appended.
+    def write(self, batch: list[Request[Command]]) -> None:
+        """Make a batch durable and publish it; what others appended is published before it.
 
-        `follow` folds and publishes what others appended before; `reset` is told that the
-        environment was dropped and the state read again after a commit that raised. Sets the
-        result or the error of every request.
+        Sets the result or the error of every request.
         """
         while True:
-            self.log.refuse_replaced_files()
-            txn = self.log.begin(write=True)
-            before = self.fold.position
+            txn = self._begin()
             try:
                 failpoints.hit("commit.begin")
-                follow(txn)
-                before = self.fold.position
+                self._follow_others(txn)
                 applied = self._append(txn, batch)
                 break
             except (lmdb.MapFullError, Spoilt) as retry:
                 txn.abort()
-                self.restore(before)
+                self.replica.restore()
                 if isinstance(retry, lmdb.MapFullError):
                     self.log.grow()
             except BaseException:
                 txn.abort()
-                if self.fold.position != before:
-                    self.restore(before)
+                fold = self.replica.fold
+                if fold.position != self.replica.shown or not fold.whole:
+                    self.replica.restore()
                 raise
         if not applied:
             txn.abort()
-            return []
-        return applied if self._commit(txn, before, batch, reset) else []
+        elif self._commit(txn, batch):
+            self.replica.seen_txnid = self.txnid
+            self.replica.publish(applied)
+
+    def write_beside(self, act: Callable[[lmdb.Transaction], T]) -> T:
+        """Commit what `act` puts into databases beside the entries."""
+        while True:
+            txn = self._begin()
+            try:
+                result = act(txn)
+                txnid: int = txn.id()
+                txn.commit()
+                break
+            except lmdb.MapFullError:
+                txn.abort()
+                self.log.grow()
+            except (lmdb.Error, OSError) as error:
+                self.log.reopen()
+                raise self._refusal(error) from error
+            except BaseException:
+                txn.abort()
+                raise
+        if self.replica.seen_txnid == txnid - 1:
+            self.replica.seen_txnid = txnid
+        return result
+
+    def _begin(self) -> lmdb.Transaction:
+        self.log.refuse_replaced_files()
+        self.log.prepare_to_write()
+        try:
+            return self.log.begin(write=True)
+        except lmdb.PanicError:
+            # A commit that failed was not cleared up: by a thread that was interrupted, say.
+            self.log.reopen()
+            self.log.prepare_to_write()
+            return self.log.begin(write=True)
+
+    def _follow_others(self, txn: lmdb.Transaction) -> None:
+        # A write transaction has the id that it will commit as: one more than the newest.
+        if txn.id() != self.replica.seen_txnid + 1 or not self.replica.fold.whole:
+            with self.log.reading() as reader:
+                self.replica.catch_up(reader)
 
     def _append(self, txn: lmdb.Transaction, batch: list[Request[Command]]) -> list[Applied]:
         """Append every request that has no error; one that is refused gets its error."""
         applied: list[Applied] = []
         self._batch_bytes = 0
-        timestamp = max(time.time_ns(), self.fold.position.timestamp)
+        fold = self.replica.fold
+        timestamp = max(time.time_ns(), fold.position.timestamp)
         for request in batch:
             if request.error is not None:
                 continue
             done = len(applied)
             try:
-                decision = request.command(self.fold.state)
+                decision = request.command(fold.state)
                 last = len(decision.drafts) - 1
                 for number, draft in enumerate(decision.drafts):
                     self._batch_bytes += draft.payload.length if draft.payload else 0
                     applied.append(
-                        self.fold.append(
+                        fold.append(
                             self.log,
                             txn,
                             draft,
@@ -112,54 +146,51 @@ class Writer:
                 if len(applied) > done:
                     raise Spoilt from refusal
                 continue
-            seq, _, written_at = self.fold.position
+            seq, _, written_at = fold.position
             request.result = Outcome(decision.result, seq, written_at)
         return applied
 
-    def _commit(
-        self,
-        txn: lmdb.Transaction,
-        before: Position,
-        batch: list[Request[Command]],
-        reset: Callable[[], None],
-    ) -> bool:
-        """Commit; False where it raised and the state was read again."""
+    def _commit(self, txn: lmdb.Transaction, batch: list[Request[Command]]) -> bool:
+        """Commit; False where it raised and its outcome was found out."""
         self.txnid = txn.id()
         try:
             failpoints.hit("commit.before")
             txn.commit()
             failpoints.hit("commit.after")
         except (lmdb.Error, OSError) as error:
-            self.find_out(error, before, batch, reset)
+            self.find_out(error, batch)
             return False
         self._commits += 1
         if self._commits % READER_CHECK_INTERVAL == 0:
             self.log.env.reader_check()
         return True
 
-    def find_out(
-        self,
-        error: BaseException,
-        before: Position,
-        batch: list[Request[Command]],
-        reset: Callable[[], None],
-    ) -> None:
+    def find_out(self, error: BaseException, batch: list[Request[Command]]) -> None:
         """A commit raised or was interrupted, so its outcome is unknown: drop the environment,
-        read the log after `before`, and set the error of every request that is not in it.
+        read the log after what is shown, publish what is there, and set the error of every
+        request that is not.
 
         A failed sync is never tried again: the kernel has marked the pages clean.
         """
-        full = self._is_disk_full(error)
+        before = self.replica.shown
+        refusal = self._refusal(error)
         self.log.reopen()
         with self.log.reading() as txn:
             stored = {entry.header.request for entry in self.log.scan(before, txn)}
-        self.restore(None)
-        reset()
-        what = "no space is left for the log" if full else f"the commit failed ({error!r})"
-        kind = DiskFullException if full else CommitFailedException
+        self.replica.restore()
+        self.replica.seen_txnid = NEVER_SEEN
+        with self.log.reading() as txn:
+            self.replica.catch_up(txn)
+        self.txnid = 0
         for request in batch:
             if request.error is None and request.request_id not in stored:
-                request.error = kind(message=f"{what}; nothing of this command was stored")
+                request.error = refusal
+
+    def _refusal(self, error: BaseException) -> MilvusException:
+        full = self._is_disk_full(error)
+        what = "no space is left for the log" if full else f"the commit failed ({error!r})"
+        kind = DiskFullException if full else CommitFailedException
+        return kind(message=f"{what}; nothing of this command was stored")
 
     def _is_disk_full(self, error: BaseException) -> bool:
         if isinstance(error, lmdb.DiskError) or getattr(error, "errno", 0) == errno.ENOSPC:
@@ -171,13 +202,3 @@ class Writer:
         if limit != resource.RLIM_INFINITY:
             room = min(room, limit - end)
         return room < SPARE_BYTES + self._batch_bytes
-
-    def restore(self, until: Position | None) -> None:
-        """Throw the state away and fold the log again, up to `until` or its end.
-
-        Raises what is wrong with a damaged entry.
-        """
-        self.fold.restart()
-        damage = self.fold.replay(self.log, None if until is None else until.seq)
-        if damage is not None:
-            raise damage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import lmdb
 import numpy as np
 
 from walvec import MilvusClient
@@ -66,21 +67,40 @@ def copy_store(source: Path, target: Path) -> Path:
 
 
 def places(folder: Path) -> list[Place]:
-    """Where every entry of a log lies, found by its header's bytes."""
+    """Where every entry of a log lies: in LMDB's map, so not one of the older copies that lie
+    about in the file."""
     log = Log(folder / LOG, read_only=True)
-    data = (folder / LOG / "data.mdb").read_bytes()
+    entries = log.env.open_db(b"entries")
     found = []
     try:
         with log.begin() as txn:
             for header, event in log.scan(Position(), txn):
-                value = txn.get(header.seq.to_bytes(8, "big"), db=log.env.open_db(b"entries"))
-                start = data.rindex(bytes(value))
+                value = txn.get(header.seq.to_bytes(8, "big"), db=entries)
+                start = _file_offset(np.frombuffer(value, np.uint8).ctypes.data)
                 kind = type(event).__name__
                 sizes = (header.body_length, header.payload_length)
                 found.append(Place(header.seq, kind, start, *sizes))
     finally:
         log.close()
     return found
+
+
+def _file_offset(address: int) -> int:
+    """Where in its file a byte of a map lies."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, _, offset = line.split()[:3]
+        first, last = (int(number, 16) for number in span.split("-"))
+        if first <= address < last:
+            return address - first + int(offset, 16)
+    raise AssertionError(f"nothing is mapped at {address:x}")
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Take the checkpoints out of a store that nobody has open: the next open replays its log."""
+    with lmdb.open(str(folder / LOG), max_dbs=4) as env:
+        checkpoints = env.open_db(b"checkpoints")
+        with env.begin(write=True) as txn:
+            txn.drop(checkpoints, delete=False)
 
 
 def place(folder: Path, kind: str, number: int = 0) -> Place:

@@ -16,10 +16,13 @@ from walvec.recovery.open import open_store
 from walvec.segments import commands
 from walvec.segments.batch import batch_of
 from walvec.segments.catalog import CollectionInfo
+from walvec.segments.file_maker import FileMaker
 from walvec.segments.fold import Fold
 from walvec.segments.index import IndexSpec
+from walvec.segments.memory import trim
+from walvec.segments.settings import Settings
 from walvec.segments.state import State, digest
-from walvec.segments.store import Settings, Store
+from walvec.segments.store import Store
 from walvec.wal.log import Log
 from walvec.wal.rows import Column, Rows
 from walvec.wal.schema import DataType, Field, Schema
@@ -121,7 +124,7 @@ class Table:
     def release(self) -> None:
         """Let the rows go."""
         self.store.execute(commands.release(self.id, self.name))
-        self.store.release_memory()
+        trim()
 
     def texts(self) -> dict[int, str]:
         """The visible rows as id -> text."""
@@ -155,7 +158,12 @@ def assert_state_is_replayed(store: Store) -> None:
 
 def settle(store: Store) -> None:
     """Wait until the background worker has nothing left to make."""
-    assert store.watcher.wait(60), "files are still being made"  # type: ignore[attr-defined]
+    assert file_maker(store).wait(60), "files are still being made"
+
+
+def file_maker(store: Store) -> FileMaker:
+    """The worker that makes the segment files of a store that writes."""
+    return next(w for w in store.watchers if isinstance(w, FileMaker))
 
 
 def state_data(store: Store) -> dict[str, Any]:

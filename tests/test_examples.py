@@ -55,6 +55,11 @@ def test_the_quickstart_finds_the_nearest_row(tmp_path: Path) -> None:
     assert float(distance) > 0.9
 
 
+def test_the_follower_prints_every_change_of_the_rows(tmp_path: Path) -> None:
+    shown = run(str(ROOT / "examples" / "follow_changes.py"), cwd=tmp_path)
+    assert shown.splitlines() == ["5: new [1, 2]", "6: gone [1]", "0 changes behind"]
+
+
 def test_the_orm_page_counts_five_entities(tmp_path: Path) -> None:
     shown = run("-c", NOTEBOOK, str(ROOT / "examples" / "seed_orm.py"), cwd=tmp_path)
     assert shown.splitlines()[-1] == "5"

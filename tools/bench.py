@@ -16,7 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from walvec.tools import bench_ingest, bench_memory, bench_open, bench_search
+from walvec.tools import (
+    bench_ingest,
+    bench_memory,
+    bench_million,
+    bench_open,
+    bench_replica,
+    bench_search,
+)
 from walvec.tools.bench_result import Result
 from walvec.tools.sample import load_folder, load_packages, load_queries
 from walvec.wal.rows import Array
@@ -25,7 +32,9 @@ LIBRARIES = ("walvec", "lmdb", "numpy", "annoy", "faiss-cpu", "blake3")
 SECTIONS: dict[str, Callable[[Array, Array, Path], list[Result]]] = {
     "ingest": bench_ingest.run,
     "search": bench_search.run,
+    "replica": bench_replica.run,
     "open": bench_open.run,
+    "million": bench_million.run,
     "memory": bench_memory.run,
 }
 

@@ -13,20 +13,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from walvec.recovery.open import LOG
 from walvec.recovery.rebuild import rebuild
 from walvec.recovery.report import Pin, Report
 from walvec.recovery.verify import verify
+from walvec.tools import log_command
 from walvec.tools.demo import run_demo
 from walvec.tools.info import print_info, store_info
-from walvec.tools.log_lines import KINDS, Choice, heading, lines_of
 from walvec.tools.tables import print_table, progress_bar, size_text
 from walvec.wal.entry import DIGEST_SIZE
-from walvec.wal.errors import MilvusException, StoreUnusableException
-from walvec.wal.log import Log
+from walvec.wal.errors import MilvusException
 
 FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
-DEFAULT_TAIL = 10
 
 DESCRIPTION = """\
 walvec is an embedded, durable vector store whose write-ahead log is the database.
@@ -41,17 +38,6 @@ examples:
   walvec verify ./mystore --json       is everything as it was written?
 
 exit codes: 0 fine, 1 findings or an error of the store, 2 wrong usage"""
-LOG_EPILOG = """\
-One line an event: its place in the log, the time (UTC), what happened, the collection as it was
-called then, rows or keys, bytes of the entry, and the first half of its chain digest, which
-covers this entry and all before it; then what is particular about it. With --json one object a
-line, which has every digest whole and the event's own fields.
-
-examples:
-  walvec log ./mystore --tail 20
-  walvec log ./mystore --from 100 --to 200
-  walvec log ./mystore --collection docs --kind RowsDeleted --kind RowsUpserted
-  walvec log ./mystore --json | jq 'select(.rows > 1000) | .seq'"""
 VERIFY_EPILOG = """\
 Read are every page and entry of the log (chain, digests, bodies, rows), the state folded from
 the first entry on, and every segment file. Errors are damage to the log: data is lost or not
@@ -129,13 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     demo = _command(commands, "demo", _demo, "show the store at work on real data", DEMO_EPILOG)
     demo.add_argument("folder", nargs="?", metavar="FOLDER", help="where to keep the store")
     info = _command(commands, "info", _info, "say what a store holds")
-    log = _command(commands, "log", _log, "print the log, one line an event", LOG_EPILOG)
+    what = "print the log, one line an event"
+    log = _command(commands, "log", log_command.run, what, log_command.EPILOG)
     check = _command(commands, "verify", _verify, "check everything in a store", VERIFY_EPILOG)
     again = _command(commands, "rebuild", _rebuild, "make all segment files anew", REBUILD_EPILOG)
     for command in (info, log, check, again):
         command.add_argument("store", metavar="STORE", help="the store's folder")
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
-    _add_log_options(log)
+    log_command.add_options(log)
     check.add_argument(
         "--pin",
         type=_pin,
@@ -145,32 +132,6 @@ def _parser() -> argparse.ArgumentParser:
         help="a chain or state digest that the log must have after this seq; may be repeated",
     )
     return parser
-
-
-def _add_log_options(log: argparse.ArgumentParser) -> None:
-    log.add_argument("--from", dest="first", type=_seq, default=1, metavar="N", help="first seq")
-    log.add_argument("--to", dest="last", type=_seq, metavar="N", help="last seq")
-    log.add_argument(
-        "--collection",
-        metavar="C",
-        help="only of the collection with this name, or that had it once",
-    )
-    log.add_argument(
-        "--kind",
-        type=_kind,
-        action="append",
-        default=[],
-        metavar="K",
-        help="only events of this name, in any case; may be repeated",
-    )
-    log.add_argument(
-        "--tail",
-        type=_seq,
-        nargs="?",
-        const=DEFAULT_TAIL,
-        metavar="N",
-        help=f"only the last N lines ({DEFAULT_TAIL} without N)",
-    )
 
 
 def _command(
@@ -187,23 +148,10 @@ def _command(
     return parser
 
 
-def _seq(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
-
-
-def _kind(text: str) -> str:
-    if text.lower() not in KINDS:
-        names = ", ".join(sorted(KINDS.values()))
-        raise argparse.ArgumentTypeError(f"there is no event {text!r}; there are {names}")
-    return KINDS[text.lower()]
-
-
 def _pin(text: str) -> Pin:
     seq, _, digest = text.partition(":")
     try:
-        pin = Pin(_seq(seq), bytes.fromhex(digest))
+        pin = Pin(log_command.seq_number(seq), bytes.fromhex(digest))
     except ValueError:
         pin = Pin(0, b"")
     if len(pin.digest) != DIGEST_SIZE:
@@ -223,23 +171,6 @@ def _info(options: argparse.Namespace) -> int:
     else:
         print_info(info)
     return FINDINGS if info["damage"] else FINE
-
-
-def _log(options: argparse.Namespace) -> int:
-    folder = Path(options.store)
-    if not (folder / LOG).is_dir():
-        raise StoreUnusableException(message=f"{folder} is not a walvec store, it has no log")
-    kinds = frozenset(options.kind)
-    choice = Choice(options.first, options.last, options.collection, kinds, options.tail)
-    log = Log(folder / LOG, read_only=True)
-    try:
-        if not options.json and sys.stdout.isatty():
-            print(heading())
-        for line in lines_of(log, choice):
-            print(line.json() if options.json else line.text())
-    finally:
-        log.close()
-    return FINE
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -23,20 +23,24 @@ from walvec.segments.state import (
 from walvec.segments.store import Store
 from walvec.tools.log_lines import Line, time_text
 from walvec.tools.tables import print_table, size_text
-from walvec.wal.errors import MilvusException
-from walvec.wal.log import Position
+from walvec.wal.checkpoints import usable_checkpoints
+from walvec.wal.errors import FormatException, LogCorruptedException, MilvusException
+from walvec.wal.log import Log, Position
 
 
 def store_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Everything about a store as plain data. Nothing on disk is changed.
 
-    Raises StoreUnusableException. A damaged entry is named in "damage", and the rest is the
-    store before it.
+    Raises StoreUnusableException. A damaged entry is named in "damage". The rest is the store
+    before it, or the whole store where a checkpoint after it can be used.
     """
     store = open_store(path, read_only=True)
     try:
         info = store.with_state(_catalog)
-        chain, log_bytes = _walk(store, info["last_seq"])
+        chain = store.with_fold(lambda fold: fold.position.chain)
+        log_bytes, damage = _walk(store, info["last_seq"])
+        if store.damage is not None:
+            damage = store.damage.message
         for data in info["collections"]:
             data["rows"] = _rows(store, data["name"])
             data["log_bytes"] = log_bytes[data["id"]]
@@ -49,7 +53,8 @@ def store_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             "chain": chain.hex(),
             "log_bytes": (store.log.folder / "data.mdb").stat().st_size,
             "segments_bytes": _folder_bytes(store.segments_folder),
-            "damage": None if store.damage is None else store.damage.message,
+            "checkpoints": _checkpoints(store.log),
+            "damage": damage,
         }
     finally:
         store.close()
@@ -108,17 +113,31 @@ def _segment(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _walk(store: Store, last_seq: int) -> tuple[bytes, Counter[int]]:
-    """The chain at a seq, and the bytes of each collection's entries up to it."""
+def _walk(store: Store, last_seq: int) -> tuple[Counter[int], str | None]:
+    """The bytes of each collection's entries up to a seq, and what is wrong with the first of
+    them that is damaged."""
     sizes: Counter[int] = Counter()
-    chain = b""
-    if last_seq:
+    try:
         for header, event in store.log.scan(Position()):
             sizes[event.collection] += Line(header, event, "").size
-            chain = header.chain
             if header.seq == last_seq:
                 break
-    return chain, sizes
+    except (LogCorruptedException, FormatException) as damage:
+        return sizes, damage.message
+    return sizes, None
+
+
+def _checkpoints(log: Log) -> list[dict[str, Any]]:
+    """The checkpoints that an open may begin with, newest first."""
+    with log.reading() as txn:
+        return [
+            {
+                "seq": found.position.seq,
+                "time": time_text(found.position.timestamp),
+                "bytes": found.body_length,
+            }
+            for found in usable_checkpoints(log, txn)
+        ]
 
 
 def _rows(store: Store, name: str) -> int | None:
@@ -147,6 +166,8 @@ def print_info(info: dict[str, Any]) -> None:
     print(f"state digest  {info['state_digest']}")
     print(f"log           {size_text(info['log_bytes'])}")
     print(f"segments      {size_text(info['segments_bytes'])}")
+    saved = [f"at {c['seq']} ({size_text(c['bytes'])})" for c in info["checkpoints"]]
+    print(f"checkpoints   {', '.join(saved) or 'none'}")
     if info["damage"]:
         print(f"DAMAGE        {info['damage']}")
     print()

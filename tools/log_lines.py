@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from datetime import datetime, timezone
-from itertools import islice
 from typing import Any, NamedTuple
 
 from walvec.wal.entry import ALIGNMENT, HEADER, Header
@@ -31,11 +31,15 @@ from walvec.wal.events import (
     SegmentsSealed,
     StoreCreated,
 )
+from walvec.wal.following import Follower
 from walvec.wal.log import Log, Position
 from walvec.wal.schema import Schema
+from walvec.wal.tail import Tail
 
 KINDS = {event.__name__.lower(): event.__name__ for event in EVENTS.values()}
 """The names of all events, by their names in lower case."""
+LOOK_S = 0.5
+"""How often a reader who waits asks whether anybody still wants the lines."""
 HEADINGS = ("seq", "time", "kind", "collection", "rows", "bytes", "digest")
 
 
@@ -118,9 +122,66 @@ def lines_of(log: Log, choice: Choice) -> Iterator[Line]:
     CollectionNotExistException where none ever had it, and LogCorruptedException or
     FormatException after the last event before a damaged entry.
     """
-    ids = None if choice.collection is None else _ids_of(log, choice.collection)
-    chosen = (line for line in _named(log, choice.last) if _is_chosen(line, choice, ids))
-    return chosen if choice.tail is None else _last(chosen, choice.tail)
+    ids = None if choice.collection is None else _ids_of(log, choice.collection, must=True)
+    lines = Lines(Follower(log, Position()), choice, ids)
+    return lines.present() if choice.tail is None else _last(lines.present(), choice.tail)
+
+
+def lines_to_come(
+    log: Log, choice: Choice, tail: Tail, wanted: Callable[[], bool]
+) -> Iterator[Line]:
+    """As `lines_of`, and then those of events to come, each as soon as it is committed.
+
+    Ends with the last seq chosen, or when `wanted`, asked while nothing happens, says no. The
+    collection may be one that nobody has made yet.
+    """
+    ids = None if choice.collection is None else _ids_of(log, choice.collection, must=False)
+    follower = Follower(log, Position(), tail)
+    lines = Lines(follower, choice, ids)
+    yield from lines.present() if choice.tail is None else _last(lines.present(), choice.tail)
+    while not lines.done:
+        if follower.wait(time.monotonic() + LOOK_S):
+            yield from lines.present()
+        elif not wanted():
+            return
+
+
+class Lines:
+    """The chosen lines, in one reading of the log that may be gone on with."""
+
+    def __init__(self, follower: Follower, choice: Choice, ids: set[int] | None) -> None:
+        self._follower = follower
+        self._choice = choice
+        self._ids = ids
+        self._names = {0: ""}
+
+    @property
+    def done(self) -> bool:
+        """Whether the last event to be shown was read."""
+        last = self._choice.last
+        return last is not None and self._follower.position.seq >= last
+
+    def present(self) -> Iterator[Line]:
+        """Those in the log by now that were not yet given."""
+        while not self.done and (entry := self._follower.next()) is not None:
+            line = self._line(*entry)
+            if _is_chosen(line, self._choice, self._ids):
+                yield line
+
+    def _line(self, header: Header, event: Event) -> Line:
+        names = self._names
+        if isinstance(event, CollectionCreated):
+            names[event.collection] = event.name
+        name = names.get(event.collection, "?")
+        if isinstance(event, CollectionRenamed):
+            names[event.collection] = event.name
+        if isinstance(event, CollectionCreated | CollectionRenamed):
+            self._choose(event.collection, event.name)
+        return Line(header, event, name)
+
+    def _choose(self, number: int, name: str) -> None:
+        if self._ids is not None and name == self._choice.collection:
+            self._ids.add(number)
 
 
 def _is_chosen(line: Line, choice: Choice, ids: set[int] | None) -> bool:
@@ -140,19 +201,8 @@ def _last(lines: Iterable[Line], number: int) -> Iterator[Line]:
         yield from kept
 
 
-def _named(log: Log, last: int | None) -> Iterator[Line]:
-    names = {0: ""}
-    for header, event in islice(log.scan(Position()), last):
-        if isinstance(event, CollectionCreated):
-            names[event.collection] = event.name
-        name = names.get(event.collection, "?")
-        if isinstance(event, CollectionRenamed):
-            names[event.collection] = event.name
-        yield Line(header, event, name)
-
-
-def _ids_of(log: Log, name: str) -> set[int]:
-    """The collections that ever had a name, as far as the log can be read."""
+def _ids_of(log: Log, name: str, *, must: bool) -> set[int]:
+    """The collections that ever had a name, as far as the log can be read. `must`: some one."""
     ids = set()
     known = set()
     damage: Exception | None = None
@@ -169,7 +219,7 @@ def _ids_of(log: Log, name: str) -> set[int]:
             known.add(event.name)
             if event.name == name:
                 ids.add(event.collection)
-    if ids:
+    if ids or not must:
         return ids
     if damage is not None:
         raise damage

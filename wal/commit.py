@@ -2,15 +2,18 @@
 
 The first caller to arrive becomes the leader and executes everything queued, its own request
 included; the others wait. When it is done, it wakes them and hands the lead to the oldest
-request that has come in the meantime. A leader never serves more than one batch, so nobody
-works for others for long.
+request that has come in the meantime. What has to be waited for first, as the lock that other
+processes take too, the leader waits for with its own time; the others stay in the queue. A
+leader never serves more than one batch, so nobody works for others for long.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 
 from walvec.wal.errors import TimeoutException
@@ -24,11 +27,13 @@ GATHER_S = 0.0008
 class Request(Generic[T]):
     """One caller's command, and its result or its own error."""
 
-    __slots__ = ("command", "error", "request_id", "result", "settled", "wake")
+    __slots__ = ("command", "enter_by", "error", "request_id", "result", "settled", "wake")
 
-    def __init__(self, command: T, request_id: bytes) -> None:
+    def __init__(self, command: T, request_id: bytes, enter_by: float = math.inf) -> None:
+        """enter_by: until when (time.monotonic) to wait for what comes before the execution."""
         self.command = command
         self.request_id = request_id
+        self.enter_by = enter_by
         self.result: Any = None
         self.error: BaseException | None = None
         self.settled = False
@@ -40,6 +45,11 @@ class Request(Generic[T]):
             self.wake.release()
 
 
+@contextmanager
+def _nothing(_enter_by: float) -> Iterator[None]:
+    yield
+
+
 class GroupCommit(Generic[T]):
     """The queue in front of the writer lock. `execute` gets 1 to 256 requests at once.
 
@@ -48,8 +58,15 @@ class GroupCommit(Generic[T]):
     comes: the lead is always passed on.
     """
 
-    def __init__(self, execute: Callable[[list[Request[T]]], None]) -> None:
+    def __init__(
+        self,
+        execute: Callable[[list[Request[T]]], None],
+        enter: Callable[[float], AbstractContextManager[None]] = _nothing,
+    ) -> None:
+        """`enter` is around each execution; it gets the leader's `enter_by`, and what it raises
+        is the leader's error alone."""
         self._execute = execute
+        self._enter = enter
         self._mutex = threading.Lock()
         self._gathered = threading.Condition(self._mutex)
         self._queue: list[Request[T]] = []
@@ -76,7 +93,7 @@ class GroupCommit(Generic[T]):
             if self._leader is not request:
                 self._follow(request, deadline)
             if self._leader is request:
-                self._lead()
+                self._lead(request)
         except BaseException:
             self._leave(request)
             raise
@@ -120,11 +137,18 @@ class GroupCommit(Generic[T]):
         with self._mutex:
             self._gathered.wait_for(lambda: len(self._queue) >= self._expected, GATHER_S)
 
-    def _lead(self) -> None:
+    def _lead(self, request: Request[T]) -> None:
         try:
             self._gather()
-            with self._mutex:
-                self._batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            with self._enter(request.enter_by):
+                with self._mutex:
+                    self._batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+                self._serve()
+        finally:
+            self._hand_over()
+
+    def _serve(self) -> None:
+        try:
             self._execute(self._batch)
         except Exception as error:
             for request in self._batch:
@@ -139,8 +163,6 @@ class GroupCommit(Generic[T]):
                         message="the thread that led the commit was interrupted; nothing was done"
                     )
             raise
-        finally:
-            self._hand_over()
 
     def _hand_over(self) -> None:
         """Rouse the batch and pass the lead on. Where an interrupt cuts this short, the leader

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -26,11 +27,18 @@ MAP_SIZE_BYTES = 64 << 30
 MIN_MAP_SIZE_BYTES = 64 << 20
 MAX_READERS = 1024
 MAX_DATABASES = 4
-ENTRIES = b"entries"
+ENTRIES, CHECKPOINTS, CURSORS = b"entries", b"checkpoints", b"cursors"
+BESIDE = (CHECKPOINTS, CURSORS)
+"""Databases that a store of an older walvec may lack."""
 
 
-def open_environment(folder: Path, *, read_only: bool, metasync: bool) -> tuple[Any, Any]:
-    """The environment in `folder` and its database `entries`. Raises StoreUnusableException."""
+def open_environment(
+    folder: Path, *, read_only: bool, metasync: bool
+) -> tuple[Any, dict[bytes, Any]]:
+    """The environment in `folder` and its databases by name.
+
+    With `read_only` no lock is waited for. Raises StoreUnusableException.
+    """
     data = folder / "data.mdb"
     check_data_file(data)
     env = None
@@ -46,7 +54,9 @@ def open_environment(folder: Path, *, read_only: bool, metasync: bool) -> tuple[
             # On a read-only medium nobody can write, and lock.mdb cannot be opened.
             lock=not (read_only and not os.access(folder, os.W_OK)),
         )
-        entries = env.open_db(ENTRIES, create=False)
+        databases = _open_databases(env)
+        if not read_only:
+            _make_missing(env, databases)
         env.reader_check()
     except (lmdb.Error, MemoryError) as error:
         if env is not None:
@@ -54,7 +64,23 @@ def open_environment(folder: Path, *, read_only: bool, metasync: bool) -> tuple[
         raise StoreUnusableException(
             message=f"cannot open the log in {folder}: {error}{_hint(error)}"
         ) from error
-    return env, entries
+    return env, databases
+
+
+def _open_databases(env: Any) -> dict[bytes, Any]:
+    """The databases that are there. For this LMDB takes its write lock, for which there is no
+    timeout, unless the environment was opened for reading."""
+    databases = {ENTRIES: env.open_db(ENTRIES, create=False)}
+    for name in BESIDE:
+        with contextlib.suppress(lmdb.NotFoundError):
+            databases[name] = env.open_db(name, create=False)
+    return databases
+
+
+def _make_missing(env: Any, databases: dict[bytes, Any]) -> None:
+    for name in BESIDE:
+        if name not in databases:
+            databases[name] = env.open_db(name)
 
 
 def _mapped(folder: Path, **settings: Any) -> Any:
@@ -78,6 +104,7 @@ def create_environment(folder: Path, key: bytes, value: bytes) -> None:
     # LMDB gives a folder that it opens the mode of its files.
     temporary.chmod(0o700)
     entries = env.open_db(ENTRIES)
+    _make_missing(env, {})
     with env.begin(write=True) as txn:
         txn.put(key, value, db=entries)
     env.sync(True)

@@ -5,8 +5,9 @@ Armed in process with `arm()`, or for a child process with the environment varia
     WALVEC_FAILPOINTS="commit.before=kill@3;build.before-rename=error"
 
 which is read once at import: the third arrival at `commit.before` is a SIGKILL, the first at
-`build.before-rename` an OSError(EIO). A name that is not in POINTS is refused. An unarmed
-point costs one look at an empty dictionary.
+`build.before-rename` an OSError(EIO). "stop" is a SIGSTOP: the process stays there until it is
+sent SIGCONT, and goes on as if nothing had been. A name that is not in POINTS is refused. An
+unarmed point costs one look at an empty dictionary.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ POINTS = frozenset(
         "load.after-commit",
         "release.after-commit",
         "rebuild.after-delete",
+        "checkpoint.before",
+        "checkpoint.after",
     }
 )
-ACTIONS = ("kill", "error")
+ACTIONS = ("kill", "stop", "error")
 VARIABLE = "WALVEC_FAILPOINTS"
 
 _armed: dict[str, tuple[str, int]] = {}
@@ -60,6 +63,9 @@ def _arrive(name: str) -> None:
     del _armed[name]
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if action == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
     raise OSError(errno.EIO, f"failpoint {name}")
 
 

@@ -15,76 +15,71 @@ How the environment is made and opened stands in environment.py. Here:
 from __future__ import annotations
 
 import os
-import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lmdb
 
+from walvec.wal.data_file import DataFile
 from walvec.wal.entry import (
     GENESIS,
     Header,
     Payload,
     check_payload,
-    decode_header,
     encode_entry,
-    payload_view,
 )
-from walvec.wal.environment import create_environment, open_environment
+from walvec.wal.environment import ENTRIES, create_environment, open_environment
 from walvec.wal.errors import (
-    FormatException,
-    LogCorruptedException,
     MemoryException,
-    MilvusException,
     StoreBrokenException,
+    StoreClosedException,
 )
-from walvec.wal.events import Event, decode_body, encode_body
-from walvec.wal.found import PAGE_DAMAGE, damaged_page, decode_entry, lost_tail
+from walvec.wal.events import Event, encode_body
+from walvec.wal.gate import Gate
+from walvec.wal.scan import KEY, Entry, Position, position_at, read_entries, read_entry
+
+__all__ = ["DURABILITIES", "KEY", "Entry", "Log", "Position"]
 
 DURABILITIES = ("full", "last-transaction")
 SCAN_CHUNK = 4096
-KEY = struct.Struct(">Q")
-
-
-class Position(NamedTuple):
-    """A place in the log: what the next entry is chained to."""
-
-    seq: int = 0
-    chain: bytes = GENESIS
-    timestamp: int = 0
-
-
-class Entry(NamedTuple):
-    """One event as read from the log."""
-
-    header: Header
-    event: Event
 
 
 class Log:
     """A handle on the log of one store. Reads from any thread, write transactions from one."""
 
-    def __init__(self, folder: Path, *, read_only: bool = False, durability: str = "full") -> None:
-        """Open the log in `folder`. Raises StoreUnusableException where it cannot be."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        durability: str = "full",
+        reads_first: bool = False,
+    ) -> None:
+        """Open the log in `folder`. Raises StoreUnusableException where it cannot be.
+
+        With `reads_first` LMDB's write lock, for which there is no timeout, is not asked for
+        until `prepare_to_write()`.
+        """
         self.folder = folder
         self.read_only = read_only
         self.durability = durability
-        self._files = (folder / "data.mdb", folder / "lock.mdb")
+        self._reads_first = reads_first
+        self.gate = Gate()
         self._pid = os.getpid()
-        # Entered itself, not by the condition, whose Python code an interrupt may cut short.
-        self._gate_lock = threading.RLock()
-        self._gate = threading.Condition(self._gate_lock)
-        self._reads = 0
-        self._open()
+        self._closed = False
+        self._generation = 0
+        self._open(writing=not read_only and not reads_first)
 
-    def _open(self) -> None:
-        self.env, self._entries = open_environment(
-            self.folder, read_only=self.read_only, metasync=self.durability == "full"
+    def _open(self, writing: bool) -> None:
+        self.env, self._databases = open_environment(
+            self.folder, read_only=not writing, metasync=self.durability == "full"
         )
-        self._inodes = self._inodes_now()
+        self._writing = writing
+        self._entries = self._databases[ENTRIES]
+        self._data = DataFile(self.folder)
+        self._generation += 1
 
     @classmethod
     def create(cls, folder: Path, store_created: Event, timestamp: int) -> None:
@@ -106,26 +101,56 @@ class Log:
     def close(self) -> None:
         """Release the mapping and the file handles, when the reads under way have ended."""
         self.check_process()
-        with self._alone():
-            self.env.close()
+        with self.gate.alone():
+            self._closed = True
+            self._close()
 
-    def reopen(self) -> None:
-        """Drop the environment, which may be unusable after an I/O error, and open it anew."""
-        self.check_process()
-        with self._alone():
-            self.env.close()
-            self._open()
+    def _close(self) -> None:
+        self._data.close()
+        self.env.close()
 
-    def last_txnid(self) -> int:
-        """LMDB's id of the last committed transaction: has anybody committed? About 0.6 us."""
+    def reopen(self, generation: int | None = None) -> None:
+        """Drop the environment, which may be unusable after an I/O error, and open it anew;
+        not if another thread has done so since `generation`."""
         self.check_process()
+        with self.gate.alone():
+            if generation in (None, self._generation):
+                self._close()
+                self._open(writing=not self.read_only and not self._reads_first)
+
+    def prepare_to_write(self) -> None:
+        """Open the environment for writing, if it is not. The caller has the writer lock, so
+        nobody has LMDB's."""
+        if not self._writing and not self.read_only:
+            self.check_process()
+            with self.gate.alone():
+                self._close()
+                self._open(writing=True)
+
+    def adopt(self) -> None:
+        """Make this the log of a child that was forked while no thread of the parent used it, to
+        be closed or opened anew.
+
+        Without transactions, closing the inherited environment touches nothing that the parent
+        shares: its locks and reader slots belong to its pid.
+        """
+        self.gate = Gate()
+        self._pid = os.getpid()
+
+    def newest_txnid(self) -> int:
+        """The id of the newest committed LMDB transaction: has anybody committed? About 0.1 us.
+
+        Raises StoreClosedException.
+        """
         try:
-            txnid: int = self.env.info()["last_txnid"]
-        except lmdb.Error:
-            # It is being opened anew by another thread.
-            with self._gate_lock:
-                txnid = self.env.info()["last_txnid"]
-        return txnid
+            return self._data.newest_txnid()
+        except ValueError:
+            # It is being opened anew by another thread, or it was closed.
+            with self.gate.lock:
+                if self._closed:
+                    message = f"the log in {self.folder} is closed"
+                    raise StoreClosedException(message=message) from None
+                return self._data.newest_txnid()
 
     def begin(self, write: bool = False) -> lmdb.Transaction:
         """A transaction; for reading beside other threads take `reading()`.
@@ -136,7 +161,7 @@ class Log:
         try:
             txn: lmdb.Transaction = self.env.begin(write=write, buffers=True)
         except lmdb.MapResizedError:
-            with self._alone():
+            with self.gate.alone():
                 self.env.set_mapsize(0)
             txn = self.env.begin(write=write, buffers=True)
         return txn
@@ -145,40 +170,36 @@ class Log:
     def reading(self) -> Iterator[lmdb.Transaction]:
         """A read transaction, to be kept short: the map neither moves nor goes while it lasts."""
         self.check_process()
-        counted = False
-        try:
-            with self._gate_lock:
-                txn = self.begin()
-                self._reads += 1
-                counted = True
-            with txn:
-                yield txn
-        finally:
-            if counted:
-                with self._gate_lock:
-                    self._reads -= 1
-                    self._gate.notify_all()
+        with self.gate.reading(self._begin_reading) as txn, txn:
+            yield txn
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No thread reads, and none begins to: a view into a map that is gone is a SIGSEGV."""
-        with self._gate_lock:
-            self._gate.wait_for(lambda: not self._reads)
-            yield
+    def _begin_reading(self) -> lmdb.Transaction:
+        generation = self._generation
+        try:
+            return self.begin()
+        except lmdb.PanicError:
+            # A commit of another thread has failed: no transaction can begin until the
+            # environment is dropped.
+            self.reopen(generation)
+            return self.begin()
+
+    def database(self, name: bytes) -> Any:
+        """The handle of a database beside the entries; None where an older walvec made none."""
+        return self._databases.get(name)
 
     def grow(self) -> None:
         """Double the map, when the reads under way have ended. No write may be open.
 
         Raises MemoryException; the map is then as large as it was.
         """
-        with self._alone():
+        with self.gate.alone():
             size = self.env.info()["map_size"] * 2
             try:
                 self.env.set_mapsize(size)
             except (lmdb.Error, MemoryError) as error:
                 # LMDB has let the old map go.
-                self.env.close()
-                self._open()
+                self._close()
+                self._open(self._writing)
                 raise MemoryException(message=f"cannot map {size} bytes: {error}") from error
 
     def append(
@@ -215,6 +236,10 @@ class Log:
         with txn.cursor(db=self._entries) as cursor:
             return KEY.unpack(cursor.key())[0] if cursor.last() else 0
 
+    def position_at(self, txn: lmdb.Transaction, seq: int) -> Position:
+        """The position of an entry, from its header alone. Raises LogCorruptedException."""
+        return position_at(txn, self._entries, seq)
+
     def scan(self, after: Position, txn: lmdb.Transaction | None = None) -> Iterator[Entry]:
         """The entries after a position, each checked but for its payload.
 
@@ -223,10 +248,10 @@ class Log:
         """
         while True:
             if txn is not None:
-                chunk, damage = self._read(txn, after, None)
+                chunk, damage = read_entries(txn, self._entries, after, None)
             else:
                 with self.reading() as own:
-                    chunk, damage = self._read(own, after, SCAN_CHUNK)
+                    chunk, damage = read_entries(own, self._entries, after, SCAN_CHUNK)
             yield from chunk
             if damage is not None:
                 raise damage
@@ -235,38 +260,10 @@ class Log:
             header = chunk[-1].header
             after = Position(header.seq, header.chain, header.timestamp)
 
-    def _read(
-        self, txn: lmdb.Transaction, after: Position, limit: int | None
-    ) -> tuple[list[Entry], MilvusException | None]:
-        """The entries after a position up to the first damaged one, and what is wrong with it."""
-        seq, chain, timestamp = after
-        entries: list[Entry] = []
-        try:
-            with txn.cursor(db=self._entries) as cursor:
-                for key, value in cursor if cursor.set_range(KEY.pack(seq + 1)) else ():
-                    found = KEY.unpack(key)[0] if len(key) == KEY.size else bytes(key)
-                    header, event = decode_entry(seq + 1, found, value, chain, timestamp)
-                    seq, chain, timestamp = header.seq, header.chain, header.timestamp
-                    entries.append(Entry(header, event))
-                    if len(entries) == limit:
-                        return entries, None
-            return entries, lost_tail(seq, txn.stat(self._entries)["entries"])
-        except (LogCorruptedException, FormatException) as error:
-            return entries, error
-        except PAGE_DAMAGE as error:
-            return entries, damaged_page(seq + 1, error)
-
     def read(self, txn: lmdb.Transaction, seq: int) -> tuple[Entry, memoryview]:
-        """One entry and its unverified payload, a view that ends with `txn`."""
-        try:
-            value = txn.get(KEY.pack(seq), db=self._entries)
-        except PAGE_DAMAGE as error:
-            raise damaged_page(seq, error) from error
-        if value is None:
-            raise LogCorruptedException(message=f"log entry {seq} is missing", seq=seq)
-        header, body = decode_header(seq, value, None)
-        event = decode_body(header.kind, header.version, header.collection, body)
-        return Entry(header, event), payload_view(header, value)
+        """One entry, checked against the chain before it, and its unverified payload, a view that
+        ends with `txn`. Raises LogCorruptedException."""
+        return read_entry(txn, self._entries, seq)
 
     def check_payload(self, header: Header, payload: Any) -> None:
         """Raise LogCorruptedException unless the payload matches its digest."""
@@ -274,21 +271,7 @@ class Log:
 
     def refuse_replaced_files(self) -> None:
         """Raise StoreBrokenException unless both LMDB files are still the ones opened."""
-        if self._inodes_now() != self._inodes:
-            raise StoreBrokenException(
-                message=f"{self.folder} was deleted or replaced while it was open; nothing was "
-                "written: close this store and open it again"
-            )
-
-    def _inodes_now(self) -> list[tuple[int, int] | None]:
-        inodes: list[tuple[int, int] | None] = []
-        for path in self._files:
-            try:
-                stat = path.stat()
-                inodes.append((stat.st_dev, stat.st_ino))
-            except FileNotFoundError:
-                inodes.append(None)
-        return inodes
+        self._data.refuse_if_replaced()
 
     def check_process(self) -> None:
         """Raise StoreBrokenException in a child that was forked with this log open."""

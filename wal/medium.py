@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 import sys
@@ -20,7 +21,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 # then MDB_meta: magic, version, address, map size, two MDB_db of 48 bytes (the first begins
 # with the page size), last page number, transaction id.
 _META = struct.Struct("<IIQQI44s48sQQ")
-_META_OFFSET = 16
+META_OFFSET = 16
+META_TXNID_OFFSET = _META.size - 8
 _META_MAGIC = 0xBEEFC0DE
 
 
@@ -84,12 +86,20 @@ def check_data_file(path: Path) -> None:
         )
 
 
+def meta_page_size(path: Path) -> int:
+    """The page size of an LMDB file that was checked: its second meta page begins there."""
+    with path.open("rb") as file:
+        meta = _meta(file.read(META_OFFSET + _META.size), 0)
+    # The first page may be the damaged one of the two.
+    return meta[0] if meta else mmap.PAGESIZE
+
+
 def _meta(head: bytes, offset: int) -> tuple[int, int, int] | None:
     """(page size, last page number, transaction id) of the meta page at `offset`."""
-    if len(head) < offset + _META_OFFSET + _META.size:
+    if len(head) < offset + META_OFFSET + _META.size:
         return None
     magic, version, _, _, page_size, _, _, last_page, txnid = _META.unpack_from(
-        head, offset + _META_OFFSET
+        head, offset + META_OFFSET
     )
     if magic != _META_MAGIC or version != 1 or page_size not in (1 << s for s in range(9, 17)):
         return None

@@ -1,7 +1,8 @@
 """The writer lock: a flock on `writer.lock` that names its holder and gives waits a timeout.
 
-LMDB's own lock waits for ever and names nobody, so this one is taken first. The kernel drops
-it when its holder dies. A writing handle keeps it from open to close.
+LMDB's own lock waits for ever and names nobody, so this one is taken first, for each commit.
+The kernel drops it when its holder dies. It orders and explains; it is LMDB's lock that keeps
+two writers apart, also where this file was deleted or replaced.
 """
 
 from __future__ import annotations
@@ -10,112 +11,145 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import socket
+import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from walvec.wal.errors import (
-    LockTimeoutException,
-    StoreBrokenException,
-    StoreUnusableException,
-)
+from walvec.wal.errors import LockTimeoutException, StoreUnusableException
 
-MAX_HOLDER_BYTES = 4096
+HOLDER_BYTES = 512
+"""The record of the holder: JSON, padded with spaces."""
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.0002, 0.002
+LONG_WAIT_S, LONG_PAUSE_S = 1.0, 0.02
+"""After so long the holder is not at work: it need not be asked as often."""
 
-
-_held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
+_locks: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
 
 class WriterLock:
-    """An exclusive lock on a file. Use from one thread at a time."""
+    """An exclusive lock on a file, of one thread of one process at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        """timeout_s: how long `held` waits."""
         self.path = path
+        self.timeout_s = timeout_s
+        self._thread_lock = threading.Lock()
         self._descriptor: int | None = None
-        self._pid = 0
+        self._identity = (0, 0)
+        self._record = self._record_of_this_process()
+        _locks.add(self)
 
-    def acquire(self, timeout_s: float) -> None:
-        """Take the lock, waiting at most `timeout_s` seconds.
+    def _record_of_this_process(self) -> str:
+        host = socket.gethostname()[:64]
+        return f'{{"pid": {os.getpid()}, "host": {json.dumps(host)}, "since": %.6f}}'
 
-        Raises LockTimeoutException naming the holder's pid, host and how long it has had it,
+    @contextmanager
+    def held(self, until: float | None = None) -> Iterator[None]:
+        """The lock, waited for until `until` (time.monotonic), at most `timeout_s`.
+
+        Raises LockTimeoutException naming the holder's pid, host and for how long it has had it,
         StoreUnusableException where the file cannot be opened.
         """
+        started = time.monotonic()
+        deadline = started + self.timeout_s
+        if until is not None and until < deadline:
+            deadline = until
+        if not self._thread_lock.acquire(timeout=max(0.0, deadline - started)):
+            raise self._too_late(started)
+        try:
+            self._acquire(started, deadline)
+            yield
+        finally:
+            try:
+                if self._descriptor is not None:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            finally:
+                self._thread_lock.release()
+
+    def _acquire(self, started: float, deadline: float) -> None:
+        while True:
+            descriptor = self._open() if self._descriptor is None else self._descriptor
+            self._wait(descriptor, started, deadline)
+            if self._is_in_place():
+                break
+            # Deleted or replaced: the next process would lock another file.
+            self._close()
+        record = (self._record % time.time()).ljust(HOLDER_BYTES).encode()
+        os.pwrite(descriptor, record, 0)
+
+    def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            descriptor = os.open(self.path, flags, 0o600)
+            self._descriptor = os.open(self.path, flags, 0o600)
         except OSError as error:
             raise StoreUnusableException(
                 message=f"cannot open {self.path} for writing: {error.strerror}; "
                 "open the store with read_only=True to read it"
             ) from error
-        try:
-            self._wait(descriptor, time.monotonic() + timeout_s, timeout_s)
-            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
-        self._pid = os.getpid()
-        _held.add(self)
+        status = os.fstat(self._descriptor)
+        self._identity = (status.st_dev, status.st_ino)
+        return self._descriptor
 
-    def _wait(self, descriptor: int, deadline: float, timeout_s: float) -> None:
-        pause = 0.0005
+    def _is_in_place(self) -> bool:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def _wait(self, descriptor: int, started: float, deadline: float) -> None:
+        pause = FIRST_PAUSE_S
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise LockTimeoutException(message=self._refusal(timeout_s)) from None
-                time.sleep(min(pause, left))
-                pause = min(pause * 2, 0.05)
+                now = time.monotonic()
+                if now >= deadline:
+                    raise self._too_late(started) from None
+                # Not all waiters at the same moments.
+                time.sleep(min(pause * random.uniform(0.5, 1.0), deadline - now))
+                last = LONG_PAUSE_S if now - started > LONG_WAIT_S else LAST_PAUSE_S
+                pause = min(pause * 1.5, last)
 
-    def _refusal(self, timeout_s: float) -> str:
-        who = "another process"
+    def _too_late(self, started: float) -> LockTimeoutException:
+        who = "another process or thread"
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            holder = json.loads(self.path.read_bytes()[:MAX_HOLDER_BYTES])
+            holder = json.loads(self.path.read_bytes()[:HOLDER_BYTES])
             age = time.time() - float(holder["since"])
             who = f"process {holder['pid']} on {holder['host']}, for {age:.1f} s"
-        return (
-            f"the store {self.path.parent} is open for writing in {who}; waited {timeout_s:g} s: "
-            "close it there, or open it here with read_only=True"
+        return LockTimeoutException(
+            message=f"the store {self.path.parent} is being written by {who}; waited "
+            f"{time.monotonic() - started:.1f} s, nothing was done: look what that process is "
+            "doing; reading goes on"
         )
 
-    def release(self) -> None:
-        """Give the lock back. Does nothing if it is not held."""
-        if self._descriptor is not None:
-            # A forked child shares the lock: closing alone would leave it with a living child,
-            # and a child must not unlock what its parent holds.
-            if os.getpid() == self._pid:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            os.close(self._descriptor)
-            self._descriptor = None
+    def close(self) -> None:
+        """Let go of the file. The lock must not be held."""
+        with self._thread_lock:
+            self._close()
 
-    def refuse_if_replaced(self) -> None:
-        """Raise StoreBrokenException unless the file is still the one that is locked: with
-        another in its place, another process takes the lock too."""
-        assert self._descriptor is not None, "the lock is not held"
-        try:
-            same = os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
-        except FileNotFoundError:
-            same = False
-        if not same:
-            raise StoreBrokenException(
-                message=f"{self.path} was deleted or replaced while it was held; nothing was "
-                "written: close this store and open it again"
-            )
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _forked(self) -> None:
+        """A child shares its parent's lock. Closing leaves it to the parent; a child that lived
+        on with it would keep the lock of a parent that was killed."""
+        self._thread_lock = threading.Lock()
+        self._record = self._record_of_this_process()
+        self._close()
 
 
 def _forget_after_fork() -> None:
-    """A child that lives on must not keep the lock of a parent that was killed."""
-    for lock in list(_held):
-        if lock._descriptor is not None:
-            os.close(lock._descriptor)
-            lock._descriptor = None
+    for lock in list(_locks):
+        lock._forked()
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)

@@ -28,7 +28,7 @@ from walvec.exceptions import (
     StoreUnusableException,
 )
 from walvec.recovery.open import open_store
-from walvec.segments.store import Settings
+from walvec.segments.settings import Settings
 
 DIM = 4
 

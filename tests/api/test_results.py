@@ -86,7 +86,7 @@ def test_load_states_print_as_in_milvus() -> None:
 
 
 def test_a_mutation_result_counts_what_was_done() -> None:
-    result = MutationResult([1, 2], insert_count=2, timestamp=9)
+    result = MutationResult([1, 2], insert_count=2, seq=9)
     assert (result.insert_count, result.succ_count, result.err_count) == (2, 2, 0)
     assert (result.primary_keys, result.succ_index, result.timestamp) == ([1, 2], [0, 1], 9)
     assert str(result) == (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import OpenStore
+from damage import forget_checkpoints
 from lab import Table, assert_state_is_replayed
 
 from walvec import MilvusClient
@@ -18,13 +19,15 @@ from walvec.wal.log import KEY, Log
 
 @pytest.fixture
 def folder(tmp_path: Path, open_store_at: OpenStore) -> Path:
-    """A store of seven entries: created, collection, index, loaded, and three inserts."""
+    """A store of seven entries: created, collection, index, loaded, and three inserts. Without
+    a checkpoint, so that all of them are read at an open."""
     store = open_store_at()
     table = Table(store)
     for number in range(3):
         table.insert(range(number * 200, number * 200 + 200))
     assert store.current().seq == 7
     store.close()
+    forget_checkpoints(tmp_path / "store")
     return tmp_path / "store"
 
 

@@ -16,7 +16,6 @@ from walvec.recovery.rebuild import rebuild
 from walvec.recovery.report import WARNING
 from walvec.recovery.verify import verify
 from walvec.wal.errors import (
-    LockTimeoutException,
     LogCorruptedException,
     StoreUnusableException,
 )
@@ -107,16 +106,6 @@ def test_a_rebuild_killed_at_any_point_costs_nothing_and_can_be_done_again(
     assert rebuild(docs).files == 2
     assert verify(docs).findings == []
     assert answer(docs) == before
-
-
-def test_a_store_that_is_open_for_writing_is_refused_and_keeps_its_files(docs: Path) -> None:
-    before = segment_files(docs)
-    settings = lab.Settings(lock_timeout_s=0.1)
-    with MilvusClient(docs) as client:
-        client.list_collections()
-        with pytest.raises(LockTimeoutException):
-            rebuild(docs, settings=settings)
-    assert segment_files(docs) == before
 
 
 @pytest.mark.parametrize("part", ["start", "payload"])

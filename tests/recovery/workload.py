@@ -18,6 +18,8 @@ DIM = 4
 COMMANDS = 34
 SEGMENT_MAX_BYTES = 12 * DIM * 4
 """Twelve rows: some inserts seal by size."""
+CHECKPOINT_EVENTS = 6
+"""Some ten checkpoints on the way."""
 
 
 class Command(NamedTuple):
@@ -141,7 +143,8 @@ def main() -> None:
     from walvec import MilvusClient
 
     folder, seed = sys.argv[1], int(sys.argv[2])
-    with MilvusClient(folder, segment_max_bytes=SEGMENT_MAX_BYTES) as client:
+    settings = {"segment_max_bytes": SEGMENT_MAX_BYTES, "checkpoint_events": CHECKPOINT_EVENTS}
+    with MilvusClient(folder, **settings) as client:
         for number, command in enumerate(commands_of(seed), 1):
             call(client, command)
             print(number, flush=True)

@@ -7,6 +7,7 @@ import copy
 from lab import ID, flat_spec, schema
 
 from walvec.segments.apply import apply
+from walvec.segments.extents import Extents
 from walvec.segments.state import State, digest, index_file
 from walvec.wal.events import (
     EVENTS,
@@ -104,7 +105,7 @@ def test_inserted_and_upserted_rows_go_to_the_growing_segment() -> None:
     state = after(RowsUpserted)
     collection = state.collections[C]
     segment = collection.segments[S1]
-    assert segment.extents == [(5, 3), (6, 2)]
+    assert segment.extents == Extents([(5, 3), (6, 2)])
     assert (segment.rows, segment.sealed, segment.partition) == (5, 0, P)
     assert (collection.growing, collection.written) == ({P: S1}, 6)
     assert (collection.next_auto_id, state.next_id) == (1, S1 + 1)
@@ -116,7 +117,7 @@ def test_auto_ids_go_on_after_those_that_were_given() -> None:
 
 def test_deletes_are_remembered_with_their_seq() -> None:
     collection = after(RowsDeleted).collections[C]
-    assert collection.deletes == [(7, 2)]
+    assert collection.deletes == Extents([(7, 2)])
     assert collection.written == 7
 
 
@@ -137,7 +138,7 @@ def test_merged_segments_are_one_with_all_rows_and_no_files() -> None:
     state = after(SegmentsMerged)
     (segment,) = state.collections[C].segments.values()
     assert (segment.id, segment.rows, segment.sealed) == (MERGED, 9, 12)
-    assert segment.extents == [(5, 3), (6, 2), (10, 4)]
+    assert segment.extents == Extents([(5, 3), (6, 2), (10, 4)])
     assert (segment.files, state.next_id) == ({}, MERGED + 1)
 
 
@@ -216,7 +217,7 @@ def test_any_difference_in_the_data_is_another_digest() -> None:
         "c.num_shards += 1",
         "c.segments[s].rows += 1",
         "c.segments[s].sealed += 1",
-        "c.segments[s].extents[0] = (4, 3)",
+        "c.segments[s].extents.append((11, 3))",
         "c.segments[s].files.clear()",
         "c.indexes.clear()",
     ):

@@ -116,6 +116,30 @@ def test_an_idle_child_that_was_killed_fails_one_build_and_is_replaced(
     assert child_of(builder) != pid
 
 
+def test_a_rest_ends_the_child_and_the_next_build_starts_another(
+    builder: Builder, vectors: Any, tmp_path: Path
+) -> None:
+    builder.rest()
+    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    pid = child_of(builder)
+    builder.rest()
+    assert not is_running(pid)
+    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    assert child_of(builder) != pid
+
+
+def test_a_rest_leaves_a_build_under_way_alone(
+    builder: Builder, vectors: Any, tmp_path: Path
+) -> None:
+    thread, errors = started_endless(builder, tmp_path)
+    wait_until(lambda: builder._child is not None and burns_processor(child_of(builder)))
+    builder.rest()
+    assert is_running(child_of(builder))
+    builder.close()
+    thread.join(60)
+    assert errors == ["the builder was closed during the build"]
+
+
 def started_endless(builder: Builder, folder: Path) -> tuple[threading.Thread, list[str]]:
     """A thread in the middle of a build that takes minutes, and the errors it will leave."""
     errors: list[str] = []

@@ -123,6 +123,39 @@ def test_the_zero_vector_has_cosine_zero_with_everything(tmp_path: Path) -> None
     assert positions[0][0] == 0
 
 
+@pytest.mark.parametrize("index_type", TYPES)
+@pytest.mark.parametrize("metric", ["L2", "IP", "COSINE"])
+def test_a_mapped_index_answers_as_one_in_memory(
+    index_type: str, metric: str, tmp_path: Path
+) -> None:
+    vectors = np.random.default_rng(2).standard_normal((5_000, 16)).astype(np.float32)
+    index = opened(vectors, index_type, metric, tmp_path / "index")
+    parameters = TYPES[index_type]
+    mapped = FaissIndex(tmp_path / "index", 5_000, 16, index_type, metric, parameters, mapped=True)
+    alive = np.arange(5_000) % 3 == 0
+    for mask in (None, alive):
+        for left, right in zip(
+            index.search(vectors[:20], 10, {}, mask),
+            mapped.search(vectors[:20], 10, {}, mask),
+            strict=True,
+        ):
+            assert (left is None and right is None) or np.array_equal(left, right)
+    assert str(tmp_path / "index") in Path("/proc/self/maps").read_text(encoding="utf-8")
+    (tmp_path / "index").unlink()  # What is mapped outlives its name.
+    assert mapped.search(vectors[:1], 1, {})[0].tolist() == [[0]] or metric == "IP"
+    mapped.close()
+    assert str(tmp_path / "index") not in Path("/proc/self/maps").read_text(encoding="utf-8")
+
+
+def test_a_faiss_that_cannot_map_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(2).standard_normal((500, 16)).astype(np.float32)
+    opened(vectors, "HNSW", "L2", tmp_path / "index")
+    monkeypatch.delattr(faiss, "IO_FLAG_MMAP_IFC", raising=False)
+    index = FaissIndex(tmp_path / "index", 500, 16, "HNSW", "L2", GRAPH, mapped=True)
+    assert index.search(vectors[:1], 1, {})[0].tolist() == [[0]]
+    assert str(tmp_path / "index") not in Path("/proc/self/maps").read_text(encoding="utf-8")
+
+
 CHILD = """
 import os, sys
 from pathlib import Path

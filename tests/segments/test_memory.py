@@ -13,6 +13,7 @@ import numpy as np
 from lab import Table, flat_wish, open_at, schema, settle
 from walvec.segments import commands
 from walvec.segments.batch import batch_of
+from walvec.segments.memory import trim
 from walvec.wal.rows import Column, Rows
 
 N, DIM = 60_000, 256
@@ -42,7 +43,7 @@ store.close()
 store = open_at(folder)
 settle(store)
 table = Table(store)
-store.release_memory()
+trim()
 sizes = []
 for _ in range(2):
     before = resident()

@@ -12,7 +12,7 @@ from typing import Any
 import lmdb
 import pytest
 from conftest import OpenStore
-from lab import Table, assert_state_is_replayed, run_child, settle, state_data
+from lab import Table, assert_state_is_replayed, file_maker, run_child, settle, state_data
 
 from walvec.segments.commands import Decision, flush
 from walvec.segments.state import State
@@ -111,7 +111,7 @@ def test_after_a_commit_that_raised_a_seal_is_still_followed_by_its_files(store:
 def test_a_replaced_log_is_noticed_before_anything_is_written(store: Store, name: str) -> None:
     table = Table(store)
     settle(store)
-    store.watcher.close()
+    file_maker(store).close()
     path = store.log.folder / name
     path.rename(path.with_name("old"))
     path.write_bytes(b"")

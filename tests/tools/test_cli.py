@@ -11,7 +11,7 @@ from typing import Any
 
 import damage
 import pytest
-from damage import BATCH, data_file, fill, flip, place, segment_files
+from damage import BATCH, data_file, fill, flip, forget_checkpoints, place, segment_files
 
 from walvec import MilvusClient, __version__
 from walvec.tools import cli
@@ -148,6 +148,7 @@ def test_info_works_while_another_process_writes_and_changes_nothing(docs: Path)
 def test_info_of_a_damaged_store_is_what_is_before_the_damage_and_exit_code_one(
     docs: Path,
 ) -> None:
+    forget_checkpoints(docs)
     entry = place(docs, "RowsInserted", 2)
     flip(data_file(docs), entry.start + 24)
     info = json.loads(walvec("info", docs, "--json", code=1)[0])
@@ -155,6 +156,24 @@ def test_info_of_a_damaged_store_is_what_is_before_the_damage_and_exit_code_one(
     assert f"entry {entry.seq}" in info["damage"]
     assert info["collections"][0]["rows"] == 2 * BATCH
     assert f"entry {entry.seq}" in walvec("info", docs, code=1)[0]
+
+
+def test_info_names_damage_before_a_checkpoint_and_shows_the_whole_store(docs: Path) -> None:
+    entry = place(docs, "RowsInserted", 2)
+    before = json.loads(walvec("info", docs, "--json")[0])
+    flip(data_file(docs), entry.start + 24)
+    info = json.loads(walvec("info", docs, "--json", code=1)[0])
+    assert info["last_seq"] == before["last_seq"] == info["checkpoints"][0]["seq"]
+    assert (info["chain"], info["state_digest"]) == (before["chain"], before["state_digest"])
+    assert f"entry {entry.seq}" in info["damage"]
+    assert info["collections"][0]["rows"] is None
+
+
+def test_info_shows_the_checkpoints(docs: Path) -> None:
+    [newest, *_] = json.loads(walvec("info", docs, "--json")[0])["checkpoints"]
+    assert f"checkpoints   at {newest['seq']} (" in walvec("info", docs)[0]
+    forget_checkpoints(docs)
+    assert "checkpoints   none" in walvec("info", docs)[0]
 
 
 # log

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,9 @@ HOLD = """
 import sys
 from pathlib import Path
 from walvec.wal.writer_lock import WriterLock
-lock = WriterLock(Path(sys.argv[1]))
-lock.acquire(0)
-print("held", flush=True)
-sys.stdin.readline()
+with WriterLock(Path(sys.argv[1]), 0).held():
+    print("held", flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -40,17 +40,27 @@ def hold(path: Path) -> subprocess.Popen[str]:
     return child
 
 
+def take(path: Path, timeout_s: float = 0) -> None:
+    """Take the lock as another handle would, and give it back."""
+    lock = WriterLock(path, timeout_s)
+    try:
+        with lock.held():
+            pass
+    finally:
+        lock.close()
+
+
 def test_a_second_holder_is_refused_and_told_who_has_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "writer.lock"
     with hold(path) as child:
         started = time.monotonic()
         with pytest.raises(LockTimeoutException) as caught:
-            WriterLock(path).acquire(0.2)
+            take(path, 0.2)
         assert time.monotonic() - started >= 0.2
         message = caught.value.message
         assert f"process {child.pid} on {socket.gethostname()}, for " in message
         assert "waited 0.2 s" in message
-        assert "read_only=True" in message
+        assert "nothing was done" in message
         child.communicate("done\n")
 
 
@@ -59,9 +69,7 @@ def test_the_lock_of_a_killed_holder_is_free_at_once(tmp_path: Path) -> None:
     with hold(path) as child:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    lock = WriterLock(path)
-    lock.acquire(0)
-    lock.release()
+    take(path)
 
 
 def test_one_who_waits_gets_the_lock_when_it_is_given_back(tmp_path: Path) -> None:
@@ -70,58 +78,95 @@ def test_one_who_waits_gets_the_lock_when_it_is_given_back(tmp_path: Path) -> No
         assert child.stdin is not None
         child.stdin.write("done\n")
         child.stdin.flush()
-        lock = WriterLock(path)
-        lock.acquire(30)
-        lock.release()
+        take(path, 30)
 
 
 def test_the_lock_may_be_taken_again_after_a_release(tmp_path: Path) -> None:
-    lock = WriterLock(tmp_path / "writer.lock")
+    lock = WriterLock(tmp_path / "writer.lock", 0)
     for _ in range(3):
-        lock.acquire(0)
-        lock.refuse_if_replaced()
-        with pytest.raises(LockTimeoutException):
-            WriterLock(lock.path).acquire(0)
-        lock.release()
-        lock.release()
+        with lock.held(), pytest.raises(LockTimeoutException):
+            take(lock.path)
+    lock.close()
+    with lock.held():
+        pass
+    lock.close()
+
+
+def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
+    lock = WriterLock(tmp_path / "writer.lock", 30)
+    inside: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with lock.held():
+                inside.append(number)
+                assert len(inside) == 1
+                inside.pop()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    with lock.held(), ThreadPoolExecutor(1) as threads:
+        late = threads.submit(lambda: lock.held(time.monotonic() + 0.01).__enter__())
+        assert isinstance(late.exception(30), LockTimeoutException)
+    lock.close()
+
+
+def test_a_wait_ends_at_the_callers_own_deadline_too(tmp_path: Path) -> None:
+    path = tmp_path / "writer.lock"
+    with WriterLock(path, 0).held():
+        started = time.monotonic()
+        with (
+            pytest.raises(LockTimeoutException),
+            WriterLock(path, 60).held(time.monotonic() + 0.1),
+        ):
+            pass
+        assert 0.1 <= time.monotonic() - started < 30
 
 
 def test_an_unreadable_lock_file_still_gives_a_clear_refusal(tmp_path: Path) -> None:
-    lock = WriterLock(tmp_path / "writer.lock")
-    lock.acquire(0)
-    for content in (b"", b"{", b"[]", b'{"pid": 1}', b"\xff" * 10_000):
-        lock.path.write_bytes(content)
-        with pytest.raises(LockTimeoutException, match="another process"):
-            WriterLock(lock.path).acquire(0)
-    lock.release()
+    path = tmp_path / "writer.lock"
+    with WriterLock(path, 0).held():
+        for content in (b"", b"{", b"[]", b'{"pid": 1}', b"\xff" * 10_000):
+            path.write_bytes(content)
+            with pytest.raises(LockTimeoutException, match="another process"):
+                take(path)
 
 
 def test_the_lock_file_is_private_and_a_link_is_refused(tmp_path: Path) -> None:
-    lock = WriterLock(tmp_path / "writer.lock")
-    lock.acquire(0)
-    assert stat.S_IMODE(lock.path.stat().st_mode) == 0o600
-    lock.release()
+    take(tmp_path / "writer.lock")
+    assert stat.S_IMODE((tmp_path / "writer.lock").stat().st_mode) == 0o600
     (tmp_path / "link.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreUnusableException, match="symbolic links"):
-        WriterLock(tmp_path / "link.lock").acquire(0)
+        take(tmp_path / "link.lock")
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lock_file_that_was_deleted_or_replaced_is_taken_at_its_place(
+    tmp_path: Path, replaced: bool
+) -> None:
+    lock = WriterLock(tmp_path / "writer.lock", 0)
+    with lock.held():
+        pass
+    lock.path.unlink()
+    if replaced:
+        lock.path.touch(mode=0o600)
+    with lock.held(), pytest.raises(LockTimeoutException, match=f"process {os.getpid()} on"):
+        take(lock.path)
 
 
 def test_a_forked_child_does_not_keep_the_lock_of_a_parent_that_gave_it_back(
     tmp_path: Path,
 ) -> None:
-    lock = WriterLock(tmp_path / "writer.lock")
-    lock.acquire(0)
+    lock = WriterLock(tmp_path / "writer.lock", 0)
     reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.read(reading, 1)
-        os._exit(0)
+    with lock.held():
+        child = os.fork()
+        if child == 0:
+            os.read(reading, 1)
+            os._exit(0)
     try:
-        lock.release()
-        again = WriterLock(lock.path)
-        again.acquire(0)
-        again.release()
+        take(lock.path)
     finally:
         os.write(writing, b"x")
         os.waitpid(child, 0)
@@ -129,49 +174,49 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_parent_that_gave_it_back(
         os.close(writing)
 
 
-def test_a_forked_child_that_gives_the_lock_back_takes_nothing_from_its_parent(
-    tmp_path: Path,
-) -> None:
-    lock = WriterLock(tmp_path / "writer.lock")
-    lock.acquire(0)
-    child = os.fork()
-    if child == 0:
-        lock.release()
-        os._exit(0)
-    os.waitpid(child, 0)
-    with pytest.raises(LockTimeoutException):
-        WriterLock(lock.path).acquire(0)
-    lock.release()
+def test_a_forked_child_takes_nothing_from_its_parent(tmp_path: Path) -> None:
+    lock = WriterLock(tmp_path / "writer.lock", 0)
+    with lock.held():
+        child = os.fork()
+        if child == 0:
+            refused = False
+            try:
+                with lock.held():
+                    pass
+            except LockTimeoutException:
+                refused = True
+            lock.close()
+            os._exit(0 if refused else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        with pytest.raises(LockTimeoutException):
+            take(lock.path)
 
 
 KILLED_PARENT = """
-import os, signal, sys, time
+import os, signal, sys
 from pathlib import Path
 from walvec.wal.writer_lock import WriterLock
-lock = WriterLock(Path(sys.argv[1]))
-lock.acquire(0)
-child = os.fork()
-if child == 0:
-    time.sleep(30)
-    os._exit(0)
-print(child, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+with WriterLock(Path(sys.argv[1]), 0).held():
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    print(child, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_a_forked_child_does_not_keep_the_lock_of_a_parent_that_was_killed(
     tmp_path: Path,
 ) -> None:
-    lock = WriterLock(tmp_path / "writer.lock")
+    path = tmp_path / "writer.lock"
     parent = subprocess.Popen(
-        [sys.executable, "-c", KILLED_PARENT, str(lock.path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED_PARENT, str(path)], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     try:
         assert parent.wait() == -signal.SIGKILL
-        lock.acquire(5)
-        lock.release()
+        take(path, 5)
     finally:
         os.kill(child, signal.SIGKILL)
         parent.stdout.close()

@@ -1,0 +1,60 @@
+"""Stores over a fork: the parent goes on unharmed, the child opens the log anew by itself.
+
+LMDB's environments must not be used over a fork. Before it each store comes to rest: nothing
+is folded, no transaction is open. So the child inherits a whole state, and rows in memory that
+it shares with its parent page by page; at its first use it opens the log and catches up.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from typing import Protocol
+
+REST_S = 30.0
+"""How long a fork waits for a store to come to rest. A child of one that does not is told so."""
+
+
+class Forkable(Protocol):
+    """What a store does around a fork."""
+
+    def rest(self, deadline: float) -> bool:
+        """Come to rest, until `go_on`; False if the time (time.monotonic) ran out."""
+
+    def go_on(self) -> None:
+        """The fork is over, in the parent."""
+
+    def forked(self, rested: bool) -> None:
+        """This is the child."""
+
+
+_stores: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_resting: list[tuple[Forkable, bool]] = []
+
+
+def follow_forks(store: Forkable) -> None:
+    """Look after a store over forks, as long as it is there."""
+    _stores.add(store)
+
+
+def _before() -> None:
+    deadline = time.monotonic() + REST_S
+    for store in sorted(_stores, key=id):
+        _resting.append((store, store.rest(deadline)))
+
+
+def _in_parent() -> None:
+    while _resting:
+        store, rested = _resting.pop()
+        if rested:
+            store.go_on()
+
+
+def _in_child() -> None:
+    while _resting:
+        store, rested = _resting.pop()
+        store.forked(rested)
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

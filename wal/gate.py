@@ -1,0 +1,57 @@
+"""The gate of a map that may move: many readers at once, or one thread that moves it, alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Gate:
+    """Counts readers. A view into a map that is gone is a SIGSEGV."""
+
+    def __init__(self) -> None:
+        # Entered itself, not by the condition, whose Python code an interrupt may cut short.
+        self.lock = threading.RLock()
+        self._left = threading.Condition(self.lock)
+        self._reads = 0
+
+    @contextmanager
+    def reading(self, begin: Callable[[], T]) -> Iterator[T]:
+        """What `begin` gives, while the map neither moves nor goes."""
+        counted = False
+        try:
+            with self.lock:
+                begun = begin()
+                self._reads += 1
+                counted = True
+            yield begun
+        finally:
+            if counted:
+                with self.lock:
+                    self._reads -= 1
+                    self._left.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No thread reads, and none begins to."""
+        with self.lock:
+            self._left.wait_for(lambda: not self._reads)
+            yield
+
+    def hold(self, deadline: float) -> bool:
+        """As `alone`, until `let_go`; False if the time (time.monotonic) ran out."""
+        if not self.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
+        if self._left.wait_for(lambda: not self._reads, max(0.0, deadline - time.monotonic())):
+            return True
+        self.lock.release()
+        return False
+
+    def let_go(self) -> None:
+        """End `hold`."""
+        self.lock.release()
