@@ -17,7 +17,7 @@ from walvec.arguments import (
 from walvec.results import ConsistencyLevel
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
-from walvec.segments.file_maker import FileMaker
+from walvec.segments.attacher import Attacher
 from walvec.segments.settings import Settings
 from walvec.segments.state import DEFAULT_PARTITION
 from walvec.segments.store import Store
@@ -130,7 +130,7 @@ class Session:
     def wait_for_files(self, timeout: float | None = None) -> None:
         """Wait until all sealed segments have their files and indexes. Raises TimeoutException."""
         for watcher in self._store.watchers:
-            if isinstance(watcher, FileMaker) and not watcher.wait(self._time(timeout)):
+            if isinstance(watcher, Attacher) and not watcher.wait(self._time(timeout)):
                 raise TimeoutException(message=f"indexes are still being built after {timeout} s")
 
     def _execute(self, command: Command, timeout: float | None) -> Outcome:

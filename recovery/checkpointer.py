@@ -35,6 +35,8 @@ LATE = 1.25
 WORTHWHILE = 0.25
 """Intervals that must have passed at its close for a process that has written nothing itself."""
 LOCK_WAIT_S = 0.5
+SIZE = 4
+"""Place of its bytes in what a layout says of a buffer."""
 
 
 class Checkpointer(Watcher):
@@ -46,6 +48,8 @@ class Checkpointer(Watcher):
         # newest entry of this process. Changed under the store's lock.
         self._base = self._size = self._bytes = 0
         self._mine = self._asked = 0
+        self._reached = 0.0
+        self._full_at = store.settings.checkpoint_events
         self._said = False
         self._make_thread()
 
@@ -80,18 +84,20 @@ class Checkpointer(Watcher):
 
     def published(self, applied: Sequence[Applied]) -> None:
         """Count, and wake the thread where a checkpoint has become due."""
-        before = self._share(applied[0].seq - 1)
         own = False
         for one in applied:
             if isinstance(one.event, RowsInserted | RowsDeleted):
-                self._bytes += sum(size for *_, size in one.event.layout)
+                self._bytes += sum([int(buffer[SIZE]) for buffer in one.event.layout])
                 # Rows are at hand where this process wrote them.
                 own = own or one.rows is not None
             else:
                 self._mine = one.seq  # Or another's, which does no harm.
         seq = applied[-1].seq
         self._mine = seq if own else self._mine
-        now = self._share(seq)
+        if seq < self._full_at and self._bytes < self._store.settings.checkpoint_bytes:
+            return  # The usual case, at every commit.
+        before, self._reached = self._reached, self._share(seq)
+        now = self._reached
         if now < 1:
             return
         late = now >= LATE and seq - self._asked >= self._interval() * (LATE - 1)
@@ -163,6 +169,7 @@ class Checkpointer(Watcher):
         if seq != self._base:
             # What was appended between that checkpoint and now counts for nothing: it is little.
             self._base, self._size, self._bytes = seq, size, 0
+            self._reached, self._full_at = 0.0, seq + self._interval()
 
     def _take(self, fold: Fold, at_close: bool) -> tuple[Position, State] | None:
         """A copy of the state and its position, if a checkpoint of it is wanted."""

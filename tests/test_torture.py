@@ -92,10 +92,16 @@ def pairs(*written: tuple[Batch, int]) -> list[tuple[int, int]]:
     return [(pk, stamp) for batch, stamp in written for pk in batch.pks]
 
 
-def read_all(seq: int, at: int, rows: list[tuple[int, int]], **other: object) -> Read:
+def read_all(
+    seq: int,
+    at: int,
+    rows: list[tuple[int, int]],
+    *,
+    process: str = "reader-3",
+    level: str = "Strong",
+) -> Read:
     what = {"n": len(rows), "hash": content_hash(rows)}
-    values: dict[str, object] = {"process": "reader-3", "op": at, "kind": "all", **other}
-    return Read(collection=STEADY, start=at * MS, end=at * MS + 1, seq=seq, what=what, **values)  # type: ignore[arg-type]
+    return Read(process, at, "all", STEADY, at * MS, at * MS + 1, seq, level, what)
 
 
 BOTH = pairs((FIRST, ONE), (SECOND, TWO))

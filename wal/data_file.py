@@ -24,15 +24,13 @@ class DataFile:
     def __init__(self, folder: Path) -> None:
         """Look at the files of the environment that was just opened in `folder`."""
         self.folder = folder
-        self._files = (folder / "data.mdb", folder / "lock.mdb")
-        self._inodes = self._inodes_now()
-        page = meta_page_size(self._files[0])
-        # Closing this descriptor is harmless: LMDB's locks are on lock.mdb.
-        descriptor = os.open(self._files[0], os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._mapping = mmap.mmap(descriptor, 2 * page, access=mmap.ACCESS_READ)
-        finally:
-            os.close(descriptor)
+        data = folder / "data.mdb"
+        self._data, self._lock = str(data), str(folder / "lock.mdb")
+        self._identities = _identity(self._data), _identity(self._lock)
+        page = meta_page_size(data)
+        # Closing this file is harmless: LMDB's locks are on lock.mdb.
+        with data.open("rb") as file:
+            self._mapping = mmap.mmap(file.fileno(), 2 * page, access=mmap.ACCESS_READ)
         self._words = memoryview(self._mapping).cast("Q")
         self._first = (META_OFFSET + META_TXNID_OFFSET) // WORD
         self._second = self._first + page // WORD
@@ -46,6 +44,11 @@ class DataFile:
         first, second = words[self._first], words[self._second]
         return first if first > second else second
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._mapping.closed
+
     def close(self) -> None:
         """Let go of the mapping. May be called again."""
         self._words.release()
@@ -53,18 +56,16 @@ class DataFile:
 
     def refuse_if_replaced(self) -> None:
         """Raise StoreBrokenException unless both LMDB files are still the ones opened."""
-        if self._inodes_now() != self._inodes:
+        if (_identity(self._data), _identity(self._lock)) != self._identities:
             raise StoreBrokenException(
                 message=f"{self.folder} was deleted or replaced while it was open; nothing was "
                 "written: close this store and open it again"
             )
 
-    def _inodes_now(self) -> list[tuple[int, int] | None]:
-        inodes: list[tuple[int, int] | None] = []
-        for path in self._files:
-            try:
-                stat = path.stat()
-                inodes.append((stat.st_dev, stat.st_ino))
-            except FileNotFoundError:
-                inodes.append(None)
-        return inodes
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116  half the time, before every commit
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -58,9 +58,11 @@ def open_environment(
         if not read_only:
             _make_missing(env, databases)
         env.reader_check()
-    except (lmdb.Error, MemoryError) as error:
+    except BaseException as error:
         if env is not None:
             env.close()
+        if not isinstance(error, lmdb.Error | MemoryError):
+            raise  # an interrupt, say
         raise StoreUnusableException(
             message=f"cannot open the log in {folder}: {error}{_hint(error)}"
         ) from error

@@ -147,10 +147,15 @@ class Log:
         except ValueError:
             # It is being opened anew by another thread, or it was closed.
             with self.gate.lock:
-                if self._closed:
-                    message = f"the log in {self.folder} is closed"
-                    raise StoreClosedException(message=message) from None
+                self._mend()
                 return self._data.newest_txnid()
+
+    def _mend(self) -> None:
+        """Open what an interrupt has left closed. The caller has the gate's lock."""
+        if self._closed:
+            raise StoreClosedException(message=f"the log in {self.folder} is closed")
+        if self._data.closed:
+            self.reopen()
 
     def begin(self, write: bool = False) -> lmdb.Transaction:
         """A transaction; for reading beside other threads take `reading()`.
@@ -174,6 +179,7 @@ class Log:
             yield txn
 
     def _begin_reading(self) -> lmdb.Transaction:
+        self._mend()
         generation = self._generation
         try:
             return self.begin()

@@ -16,8 +16,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from walvec.wal.errors import LockTimeoutException, StoreUnusableException
@@ -37,39 +36,51 @@ class WriterLock:
     def __init__(self, path: Path, timeout_s: float) -> None:
         """timeout_s: how long `held` waits."""
         self.path = path
+        self._name = str(path)
         self.timeout_s = timeout_s
-        self._thread_lock = threading.Lock()
+        # An RLock knows whether this thread has it. It is never entered twice.
+        self._thread_lock = threading.RLock()
         self._descriptor: int | None = None
         self._identity = (0, 0)
         self._record = self._record_of_this_process()
         _locks.add(self)
 
-    def _record_of_this_process(self) -> str:
-        host = socket.gethostname()[:64]
-        return f'{{"pid": {os.getpid()}, "host": {json.dumps(host)}, "since": %.6f}}'
+    def _record_of_this_process(self) -> bytes:
+        host = json.dumps(socket.gethostname()[:64]).replace("%", "%%")
+        record = f'{{"pid": {os.getpid()}, "host": {host}, "since": %17.6f}}'
+        return record.ljust(HOLDER_BYTES).encode()
 
-    @contextmanager
-    def held(self, until: float | None = None) -> Iterator[None]:
+    def held(self, until: float | None = None) -> AbstractContextManager[None]:
         """The lock, waited for until `until` (time.monotonic), at most `timeout_s`.
 
         Raises LockTimeoutException naming the holder's pid, host and for how long it has had it,
         StoreUnusableException where the file cannot be opened.
         """
+        return _Held(self, until)
+
+    def _enter(self, until: float | None) -> None:
         started = time.monotonic()
         deadline = started + self.timeout_s
         if until is not None and until < deadline:
             deadline = until
         if not self._thread_lock.acquire(timeout=max(0.0, deadline - started)):
             raise self._too_late(started)
-        try:
-            self._acquire(started, deadline)
-            yield
-        finally:
+        self._acquire(started, deadline)
+
+    def _leave(self) -> None:
+        """Give the lock back, if this thread has it."""
+        if self._thread_lock._is_owned():  # type: ignore[attr-defined]
             try:
-                if self._descriptor is not None:
-                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                self._unlock()
+            except BaseException:  # an interrupt, perhaps before it was done
+                self._unlock()
+                raise
             finally:
                 self._thread_lock.release()
+
+    def _unlock(self) -> None:
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _acquire(self, started: float, deadline: float) -> None:
         while True:
@@ -79,8 +90,7 @@ class WriterLock:
                 break
             # Deleted or replaced: the next process would lock another file.
             self._close()
-        record = (self._record % time.time()).ljust(HOLDER_BYTES).encode()
-        os.pwrite(descriptor, record, 0)
+        os.pwrite(descriptor, self._record % time.time(), 0)
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -97,7 +107,7 @@ class WriterLock:
 
     def _is_in_place(self) -> bool:
         try:
-            status = self.path.stat()
+            status = os.stat(self._name)  # noqa: PTH116  half the time, before every commit
         except FileNotFoundError:
             return False
         return (status.st_dev, status.st_ino) == self._identity
@@ -142,9 +152,30 @@ class WriterLock:
     def _forked(self) -> None:
         """A child shares its parent's lock. Closing leaves it to the parent; a child that lived
         on with it would keep the lock of a parent that was killed."""
-        self._thread_lock = threading.Lock()
+        self._thread_lock = threading.RLock()
         self._record = self._record_of_this_process()
         self._close()
+
+
+class _Held:
+    """A block in which the lock is held. A class: the generator of a contextmanager costs as much
+    as the lock."""
+
+    __slots__ = ("_lock", "_until")
+
+    def __init__(self, lock: WriterLock, until: float | None) -> None:
+        self._lock = lock
+        self._until = until
+
+    def __enter__(self) -> None:
+        try:
+            self._lock._enter(self._until)
+        except BaseException:  # an interrupt, perhaps when it was done
+            self._lock._leave()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._lock._leave()
 
 
 def _forget_after_fork() -> None:

@@ -332,6 +332,7 @@ def in_child(act: Callable[[], object], *, leave: Callable[[int], None] = os._ex
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(30)  # a child that waits for ever ends, and says nothing
         try:
             said = repr(act())
         except BaseException as error:
