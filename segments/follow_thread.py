@@ -32,7 +32,7 @@ class FollowThread(Watcher):
 
     def forked(self) -> None:
         """The thread is the parent's: another one for this child."""
-        self._tail.close()
+        self._tail.forked()
         self._begin()
         self.start()
 

@@ -54,10 +54,11 @@ class Replica:
         try:
             for seq, event, _ in self.fold.advance(self.log, txn):
                 applied.append(Applied(seq, event))
-            self.seen_txnid = txn.id()
         finally:
             # What is whole before a damaged entry is true all the same.
             self.publish(applied, txn)
+        # Last: who finds it does not wait, and takes what is published.
+        self.seen_txnid = txn.id()
 
     def restore(self) -> None:
         """Bring the fold back to what is shown: a transaction was not committed, or an interrupt

@@ -74,8 +74,8 @@ class Writer:
         if not applied:
             txn.abort()
         elif self._commit(txn, batch):
-            self.replica.seen_txnid = self.txnid
             self.replica.publish(applied)
+            self.replica.seen_txnid = self.txnid
 
     def write_beside(self, act: Callable[[lmdb.Transaction], T]) -> T:
         """Commit what `act` puts into databases beside the entries."""

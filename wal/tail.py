@@ -155,6 +155,12 @@ class Tail:
                 with suppress(BlockingIOError):  # full of calls that nobody has heard yet
                     os.write(self._wake_write, b"w")
 
+    def forked(self) -> None:
+        """Close this in a child; a thread of the parent may have been waiting."""
+        self._turn, self._handles = threading.RLock(), threading.RLock()
+        self._waits = False
+        self.close()
+
     def close(self) -> None:
         """End the wait under way, and release all handles. May be called again."""
         self.wake()
