@@ -206,22 +206,31 @@ def loads_hold_for_all(account: Account, history: History) -> Iterator[str]:
             yield f"{refusal}, and the collection was loaded all the time"
 
 
+def _covered(stops: Iterable[Stop], refusal: Refusal) -> int:
+    """For how long of a refused command, ns, at least one of these processes stood still."""
+    covered, until = 0, refusal.start
+    for stop in sorted(stops, key=lambda s: s.start):
+        end = min(stop.end, refusal.end)
+        covered += max(0, end - max(stop.start, until))
+        until = max(until, end)
+    return covered
+
+
 def timeouts_are_explained(
     refusals: Iterable[Refusal], stops: Sequence[Stop], plan: Plan
 ) -> Iterator[str]:
-    """A wait for the writer lock runs out only while the process that it names stood still for
-    that long. Waiting for files may take longer than one waits."""
+    """A wait for the writer lock runs out only while the process that it names stands still, and
+    only if that one and others before it did for as long. Waiting for files may take longer."""
     enough = (plan.lock_timeout_s - plan.slack_s) * SECOND
     for refusal in refusals:
         if refusal.error == "TimeoutException" and refusal.kind != "wait":
             yield f"{refusal}: {refusal.text}"
         if refusal.error != "LockTimeoutException":
             continue
-        for stop in stops:
-            overlap = min(stop.end, refusal.end) - max(stop.start, refusal.start)
-            if overlap >= enough and f"process {stop.pid} " in refusal.text:
-                break
-        else:
+        within = [s for s in stops if s.start < refusal.end and refusal.start < s.end]
+        named = [s for s in within if f"process {s.pid} " in refusal.text]
+        own = max((min(s.end, refusal.end) - max(s.start, refusal.start) for s in named), default=0)
+        if own < plan.slack_s * SECOND or _covered(within, refusal) < enough:
             yield f"{refusal}, and that process was not stopped: {refusal.text}"
 
 
