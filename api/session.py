@@ -15,9 +15,9 @@ from walvec.arguments import (
     check_whole,
 )
 from walvec.results import ConsistencyLevel
+from walvec.segments.attacher import Attacher
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
-from walvec.segments.attacher import Attacher
 from walvec.segments.settings import Settings
 from walvec.segments.state import DEFAULT_PARTITION
 from walvec.segments.store import Store

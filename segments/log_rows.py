@@ -9,6 +9,7 @@ from walvec.segments.batch import with_auto_ids
 from walvec.segments.extents import Extents
 from walvec.segments.growing import GrowingColumns
 from walvec.segments.memory import unmap_pages
+from walvec.wal.entry import Header
 from walvec.wal.errors import LogCorruptedException
 from walvec.wal.events import RowsDeleted, RowsInserted
 from walvec.wal.log import Entry, Log
@@ -49,12 +50,14 @@ def read_segment(
     """
     columns = GrowingColumns(schema, max(1, extents.rows), reserve_rows, all_used=True)
     rest = iter(extents)
+    before: Header | None = None
     while True:
         size = 0
         read: list[memoryview] = []
         with log.reading() as txn:
             for seq, _ in rest:
-                entry, payload = log.read(txn, seq)
+                entry, payload = log.read(txn, seq, before)
+                before = entry.header
                 columns.append(_rows_of(log, entry, payload, schema))
                 read.append(payload)
                 size += len(payload)

@@ -292,6 +292,7 @@ class Store:
             self._replica.close()
             if not (self._forked and self._broken):  # its environment has transactions
                 self.log.close()
-            if self._writer_lock is not None:
-                self._writer_lock.close()
+        if self._writer_lock is not None:
+            # After the other lock: who has this one may be waiting for that.
+            self._writer_lock.close()
         trim()

@@ -266,10 +266,16 @@ class Log:
             header = chunk[-1].header
             after = Position(header.seq, header.chain, header.timestamp)
 
-    def read(self, txn: lmdb.Transaction, seq: int) -> tuple[Entry, memoryview]:
+    def read(
+        self, txn: lmdb.Transaction, seq: int, before: Header | None = None
+    ) -> tuple[Entry, memoryview]:
         """One entry, checked against the chain before it, and its unverified payload, a view that
-        ends with `txn`. Raises LogCorruptedException."""
-        return read_entry(txn, self._entries, seq)
+        ends with `txn`.
+
+        before: the header of an entry that was read; if it is the one before, its pages need not
+        be touched again. Raises LogCorruptedException.
+        """
+        return read_entry(txn, self._entries, seq, before)
 
     def check_payload(self, header: Header, payload: Any) -> None:
         """Raise LogCorruptedException unless the payload matches its digest."""

@@ -61,9 +61,15 @@ def position_at(txn: lmdb.Transaction, database: Any, seq: int) -> Position:
     return Position(seq, header.chain, header.timestamp)
 
 
-def read_entry(txn: lmdb.Transaction, database: Any, seq: int) -> tuple[Entry, memoryview]:
+def read_entry(
+    txn: lmdb.Transaction, database: Any, seq: int, before: Header | None
+) -> tuple[Entry, memoryview]:
     """See Log.read."""
-    header, body, value = _sound(txn, database, seq)
+    if before is not None and before.seq == seq - 1:
+        value = _value(txn, database, seq)
+        header, body = decode_header(seq, value, before.chain)
+    else:
+        header, body, value = _sound(txn, database, seq)
     event = decode_body(header.kind, header.version, header.collection, body)
     return Entry(header, event), payload_view(header, value)
 

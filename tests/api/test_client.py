@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,7 @@ from walvec.exceptions import (
     StoreClosedException,
     StoreUnusableException,
 )
-from walvec.recovery.open import open_store
-from walvec.segments.settings import Settings
+from walvec.wal.writer_lock import WriterLock
 
 DIM = 4
 
@@ -396,9 +396,13 @@ def test_other_settings_for_an_open_store_are_refused(client: MilvusClient) -> N
         MilvusClient(client.folder / "x", durability="none")
 
 
-def test_the_lock_of_another_handle_is_named(client: MilvusClient) -> None:
-    with pytest.raises(LockTimeoutException, match="process"):
-        open_store(client.folder, settings=Settings(lock_timeout_s=0))
+def test_a_writer_that_has_the_lock_is_named(client: MilvusClient) -> None:
+    client.create_collection("c", 2)
+    other = WriterLock(client.folder / "writer.lock", 0)
+    with other.held(), pytest.raises(LockTimeoutException, match=f"process {os.getpid()} on "):
+        client.insert("c", {"id": 1, "vector": [1.0, 2.0]}, timeout=0.1)
+    client.insert("c", {"id": 1, "vector": [1.0, 2.0]})
+    other.close()
 
 
 def test_a_store_of_a_relative_path_stays_where_it_is_when_the_working_directory_changes(
