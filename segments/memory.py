@@ -13,7 +13,9 @@ import mmap
 import operator
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -23,25 +25,40 @@ from walvec.wal.rows import Array
 OWN_MAPPING_BYTES = 256 << 10
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 """Not Python's default, which shares the mapping with forked children: both would write to it."""
-POPULATE = getattr(mmap, "MAP_POPULATE", 0)
+POPULATE_WRITE = 23
+"""MADV_POPULATE_WRITE of Linux, which Python has no name for."""
+POPULATE_BYTES, POPULATE_STEP_BYTES = 8 << 20, 4 << 20
 DONTNEED = getattr(mmap, "MADV_DONTNEED", None)
 
 
 def allocate(shape: tuple[int, ...], dtype: Any, *, all_used: bool = False) -> Array:
     """An array of unspecified content, in a mapping of its own from 256 KiB on.
 
-    all_used: every page of it will be, so that the system may map them at once, which costs half
-    of what mapping them one by one does. Raises MemoryError.
+    all_used: every page of it will be, from the first to the last: a thread goes ahead and has
+    the system map them, which takes as long as filling them does. Raises MemoryError.
     """
     item = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * item.itemsize
     if size < OWN_MAPPING_BYTES:
         return np.empty(shape, item)
     try:
-        mapping = mmap.mmap(-1, size, flags=PRIVATE | (POPULATE if all_used else 0))
+        mapping = mmap.mmap(-1, size, flags=PRIVATE)
     except OSError as error:
         raise MemoryError(f"no memory for {size} bytes: {error.strerror}") from error
-    return np.frombuffer(mapping, item, size // item.itemsize).reshape(shape)
+    array = np.frombuffer(mapping, item, size // item.itemsize).reshape(shape)
+    if all_used and size >= POPULATE_BYTES:
+        with suppress(RuntimeError):  # no thread is left, or the interpreter ends
+            Thread(target=_populate, args=(array,), name="walvec-populate", daemon=True).start()
+    return array
+
+
+def _populate(array: Array) -> None:
+    advise = _madvise()
+    for start in range(0, array.nbytes, POPULATE_STEP_BYTES):
+        size = min(POPULATE_STEP_BYTES, array.nbytes - start)
+        # Where the kernel is older than 5.14 it refuses, and the pages come one by one.
+        if advise is None or advise(array.ctypes.data + start, size, POPULATE_WRITE):
+            return
 
 
 def unmap_pages(contents: Sequence[memoryview]) -> None:
