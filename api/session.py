@@ -109,6 +109,12 @@ class Session:
             uri, read_only, settings, check_flag("follow", follow)
         )
 
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: hand the folder to the other process, and "
+            "open it there"
+        )
+
     @property
     def _store(self) -> Store:
         if self._open_store is None:
@@ -188,6 +194,8 @@ def check_options(method: str, options: dict[str, Any], *known: str) -> None:
 def consistency_level_of(value: Any) -> str:
     """The name of a consistency level given by name, number or enum. Raises ParamError."""
     try:
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise ValueError
         level = ConsistencyLevel[value] if isinstance(value, str) else ConsistencyLevel(value)
     except (KeyError, ValueError, RecursionError):
         names = ", ".join(level.name for level in ConsistencyLevel)

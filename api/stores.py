@@ -22,7 +22,9 @@ from walvec.wal.shown import shown
 DEFAULT_FOLDER = "walvec-store"
 URI_VARIABLE = "WALVEC_URI"
 
-_lock = threading.Lock()
+FORK_WAIT_S = 30.0
+_lock = threading.RLock()
+_held = False
 _open: dict[Path, tuple[Store, bool, int]] = {}
 """Store, whether it is read-only, and how many clients hold it, by resolved folder."""
 
@@ -116,8 +118,13 @@ def release(store: Store) -> None:
         if entry[2] > 1:
             _open[key] = (store, entry[1], entry[2] - 1)
             return
-        del _open[key]
-        store.close()
+        try:
+            store.close()
+        except BaseException:  # an interrupt: once more, or nobody could open it any more
+            store.close()
+            raise
+        finally:
+            del _open[key]
 
 
 def installed_version() -> str:
@@ -135,12 +142,23 @@ def _close_all() -> None:
             store.close()
 
 
+def _before_fork() -> None:
+    """No store is half open in a child, or it could never open that."""
+    global _held
+    _held = _lock.acquire(timeout=FORK_WAIT_S)
+
+
+def _after_fork() -> None:
+    if _held:
+        _lock.release()
+
+
 def _forked() -> None:
     """The stores open themselves anew in a child; another thread may have held the lock."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)

@@ -54,7 +54,9 @@ class Checkpointer(Watcher):
         self._make_thread()
 
     def _make_thread(self) -> None:
-        self._wake = threading.Condition()
+        # Entered itself, not by the condition, whose Python code an interrupt may cut short.
+        self._mutex = threading.RLock()
+        self._wake = threading.Condition(self._mutex)
         self._due = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="walvec-checkpoints", daemon=True)
@@ -72,7 +74,7 @@ class Checkpointer(Watcher):
     def close(self) -> None:
         """Stop, and save the state if this process has appended entries since the newest
         checkpoint, or others a good many."""
-        with self._wake:
+        with self._mutex:
             self._stopping = True
             self._wake.notify_all()
         if self._thread.is_alive():
@@ -103,7 +105,7 @@ class Checkpointer(Watcher):
         late = now >= LATE and seq - self._asked >= self._interval() * (LATE - 1)
         if (own and before < 1) or late:
             self._asked = seq
-            with self._wake:
+            with self._mutex:
                 self._due = True
                 self._wake.notify_all()
 
@@ -121,7 +123,7 @@ class Checkpointer(Watcher):
 
     def _run(self) -> None:
         while True:
-            with self._wake:
+            with self._mutex:
                 self._wake.wait_for(lambda: self._due or self._stopping)
                 if self._stopping:
                     return

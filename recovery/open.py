@@ -18,12 +18,12 @@ from walvec.segments.settings import Settings
 from walvec.segments.store import Store
 from walvec.wal.errors import ParamError, StoreUnusableException
 from walvec.wal.events import StoreCreated
-from walvec.wal.log import DURABILITIES, Log
+from walvec.wal.log import DURABILITIES, WRITER_LOCK, Log
 from walvec.wal.medium import refuse_network_file_system, sync_names
 from walvec.wal.shown import shown
 from walvec.wal.writer_lock import WriterLock
 
-LOG, SEGMENTS, LOCK = "log", "segments", "writer.lock"
+LOG, SEGMENTS, LOCK = "log", "segments", WRITER_LOCK
 OURS = frozenset({LOG, f"{LOG}.tmp", SEGMENTS, LOCK})
 
 
@@ -83,8 +83,12 @@ def open_store(
         raise
     if damage is not None:
         logger.warning("the store %s is read-only: %s", folder, damage.message)
-    if background:
-        _start_workers(store, writes=lock is not None and damage is None)
+    try:
+        if background:
+            _start_workers(store, writes=lock is not None and damage is None)
+    except BaseException:  # an interrupt, say
+        store.close()
+        raise
     return store
 
 

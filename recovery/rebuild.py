@@ -59,6 +59,7 @@ def rebuild(
     store = open_store(folder, settings=settings, background=False)
     try:
         _refuse_damaged(store)
+        store.side_write(lambda _: None)  # Raises where nothing can be written.
         deleted = remove_all(store.segments_folder)
         failpoints.hit("rebuild.after-delete")
         return _make_all(store, deleted, progress)

@@ -71,7 +71,7 @@ class Attacher(Worker):
 
     def damaged(self, collection_id: int, segment_id: int, name: str) -> None:
         """Look at a file: it may be damaged, or of a segment that is no more."""
-        with self._wake:
+        with self._mutex:
             self._suspects.add((segment_id, name))
         self._look_again()
 
@@ -84,7 +84,7 @@ class Attacher(Worker):
         return self._patience if self._useless else None
 
     def _look_at_suspects(self) -> None:
-        with self._wake:
+        with self._mutex:
             suspects, self._suspects = self._suspects, set()
         if not suspects:
             return
@@ -165,7 +165,7 @@ class Attacher(Worker):
         self, segment_id: int, path: Path, record: FileRecord, seen: tuple[int, ...] | None
     ) -> None:
         self._useless[segment_id, path.name] = (record, seen)
-        with self._wake:
+        with self._mutex:
             self._suspects.add((segment_id, path.name))
 
     def _put_in_place(self, unused: Unused, opened: Opened) -> None:

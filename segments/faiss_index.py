@@ -26,9 +26,13 @@ SQ8 from 0.978 to 0.981, SQ6 from 0.963 to 0.980 (half as many more) and SQ4U fr
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -58,6 +62,24 @@ SQ_NAMES = {
 _forked = False
 
 
+def _library() -> Any:
+    """FAISS. Raises ImportError without it.
+
+    It is imported by a thread: an interrupt, which comes to the main thread alone, would leave it
+    half imported, and unusable until the process ends.
+    """
+    if "faiss" not in sys.modules:
+        thread = Thread(target=_import, name="walvec-import", daemon=True)
+        thread.start()
+        thread.join()
+    return importlib.import_module("faiss")
+
+
+def _import() -> None:
+    with suppress(ImportError):  # raised again where it is caught
+        importlib.import_module("faiss")
+
+
 def _note_fork() -> None:
     global _forked
     _forked = True
@@ -74,8 +96,7 @@ def build(
     Returns the parameters used: `nlist` is lowered where the rows are too few for it. Raises
     ImportError without FAISS; MemoryError and RuntimeError from it.
     """
-    import faiss
-
+    faiss = _library()
     if metric == "COSINE":
         vectors = _unit(vectors)
     vectors = np.ascontiguousarray(vectors, np.float32)
@@ -163,8 +184,7 @@ class FaissIndex:
     ) -> None:
         """Raises ImportError without FAISS, RuntimeError if it cannot read the file, and
         ValueError if the file holds something else than n rows of `dim`."""
-        import faiss
-
+        faiss = _library()
         self._faiss: Any = faiss
         self._index: Any = _read(faiss, str(path), mapped)
         if (self._index.ntotal, self._index.d) != (n, dim):

@@ -90,7 +90,7 @@ class FileMaker(Attacher):
     def make_again(self, files: Iterable[tuple[int, str]]) -> None:
         """Make files that were removed, each (segment id, name), without a warning."""
         files = list(files)
-        with self._wake:
+        with self._mutex:
             self._expected.update(files)
             self._suspects.update(files)
         self._look_again()
@@ -123,7 +123,7 @@ class FileMaker(Attacher):
         """Suspect the recorded files that are gone, or cut."""
         recorded = self._store.with_state(recorded_files)
         absent = absent_files(self._store.segments_folder, recorded)
-        with self._wake:
+        with self._mutex:
             self._suspects.update(absent)
 
     def _merge(self) -> bool:
@@ -147,7 +147,7 @@ class FileMaker(Attacher):
             for segment in collection.segments.values()
             if segment.sealed
         }
-        with self._wake:
+        with self._mutex:
             self._suspects = {s for s in self._suspects if s[0] in there}
             suspects = {segment_id for segment_id, _ in self._suspects}
         return [i for i, found in there.items() if i in suspects or self._missing(*found)]
@@ -193,7 +193,7 @@ class FileMaker(Attacher):
 
     def _with_damaged(self, job: Job | None, segment_id: int, folder: Path) -> Job | None:
         """The job with those suspects that are indeed not as recorded, which is said."""
-        with self._wake:
+        with self._mutex:
             suspects = {name for i, name in self._suspects if i == segment_id}
             self._suspects -= {(segment_id, name) for name in suspects}
         if job is None:

@@ -36,6 +36,10 @@ class FollowThread(Watcher):
         self._begin()
         self.start()
 
+    def abandon(self) -> None:
+        """The thread is the parent's: this child lets go of the handles."""
+        self._tail.forked()
+
     def close(self) -> None:
         """Stop, at once."""
         self._tail.close()
@@ -61,3 +65,5 @@ class FollowThread(Watcher):
         except ReopenError as end:
             # The store was closed, or is of no use any more.
             logger.debug("following %s ends: %s", self._store.folder, end.message)
+        except Exception:
+            logger.exception("following %s has ended; calls go on to catch up", self._store.folder)

@@ -8,6 +8,7 @@ it shares with its parent page by page; at its first use it opens the log and ca
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from typing import Protocol
@@ -31,6 +32,8 @@ class Forkable(Protocol):
 
 _stores: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _resting: list[tuple[Forkable, bool]] = []
+_one_fork = threading.RLock()
+"""Two threads may fork at once: one after the other."""
 
 
 def follow_forks(store: Forkable) -> None:
@@ -39,6 +42,7 @@ def follow_forks(store: Forkable) -> None:
 
 
 def _before() -> None:
+    _one_fork.acquire()
     deadline = time.monotonic() + REST_S
     for store in sorted(_stores, key=id):
         _resting.append((store, store.rest(deadline)))
@@ -49,9 +53,12 @@ def _in_parent() -> None:
         store, rested = _resting.pop()
         if rested:
             store.go_on()
+    _one_fork.release()
 
 
 def _in_child() -> None:
+    global _one_fork
+    _one_fork = threading.RLock()
     while _resting:
         store, rested = _resting.pop()
         store.forked(rested)

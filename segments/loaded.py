@@ -163,6 +163,11 @@ class LoadedCollection:
                 segments[segment.id] = segment
         self._segments = segments
 
+    def forked(self) -> None:
+        """This is a child: see LoadedSegment."""
+        for segment in self._segments.values():
+            segment.forked()
+
     def view(self, seq: int) -> View:
         """What is visible now, which is `seq`."""
         segments = tuple(

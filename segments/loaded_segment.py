@@ -84,6 +84,10 @@ class LoadedSegment:
         # Made before it is put in place: a reader that looks meanwhile must find every key.
         self.pks = keys_of(self.pk_column(self.columns.n))
 
+    def forked(self) -> None:
+        """This is a child: a thread of the parent may have held the lock."""
+        self._norms_lock = threading.Lock()
+
     def pk_column(self, n: int) -> Column:
         """The keys of the first n rows."""
         return self.columns.column(self.schema.primary.id, n)

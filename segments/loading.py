@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.loaded import LoadedCollection
@@ -17,7 +18,11 @@ from walvec.segments.log_rows import read_rows
 from walvec.segments.replica import Replica
 from walvec.segments.state import Collection
 from walvec.segments.view import View
-from walvec.wal.errors import CollectionNotExistException, CollectionNotLoadedException
+from walvec.wal.errors import (
+    CollectionNotExistException,
+    CollectionNotLoadedException,
+    TimeoutException,
+)
 from walvec.wal.events import Event, RowsDeleted, RowsInserted
 from walvec.wal.log import Log, Position
 
@@ -99,7 +104,7 @@ class Loader:
         self._lock = lock
         self._refuse = refuse
         self._mutex = threading.Lock()
-        self._turns: dict[int, threading.Lock] = {}
+        self._turns: dict[int, Any] = {}
 
     def load(self, info: CollectionInfo, folder: Path, max_bytes: int) -> View:
         """The rows of a collection that is flagged as loaded.
@@ -108,9 +113,15 @@ class Loader:
         MemoryException.
         """
         with self._mutex:
-            turn = self._turns.setdefault(info.id, threading.Lock())
+            turn = self._turns.setdefault(info.id, threading.RLock())
+        if turn._is_owned():
+            raise TimeoutException(
+                message=f"this thread is in the midst of loading collection {info.name}, which a "
+                "signal handler cannot wait for"
+            )
         with turn:
             with self._lock:
+                self._replica.mend()
                 collection = self._still_loadable(info)
                 if (view := self._replica.published.views.get(info.id)) is not None:
                     return view

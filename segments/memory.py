@@ -8,7 +8,6 @@ is not a release. Untouched pages of a mapping cost nothing, so capacity may be 
 from __future__ import annotations
 
 import ctypes
-import gc
 import mmap
 import operator
 import sys
@@ -97,7 +96,6 @@ def _madvise() -> Any:
 
 def trim() -> None:
     """Give what the C library holds free back to the system. Does nothing where it cannot."""
-    gc.collect()
     if sys.platform == "linux":
         trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim_heap is not None:

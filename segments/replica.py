@@ -48,8 +48,6 @@ class Replica:
         """
         if txn.id() == self.seen_txnid:
             return
-        if not self.fold.whole:
-            self.restore()
         applied: list[Applied] = []
         try:
             for seq, event, _ in self.fold.advance(self.log, txn):
@@ -59,6 +57,11 @@ class Replica:
             self.publish(applied, txn)
         # Last: who finds it does not wait, and takes what is published.
         self.seen_txnid = txn.id()
+
+    def mend(self) -> None:
+        """Undo what an interrupt has left half done. Not within a transaction: it begins one."""
+        if not self.fold.whole or self.fold.position != self.shown:
+            self.restore()
 
     def restore(self) -> None:
         """Bring the fold back to what is shown: a transaction was not committed, or an interrupt
@@ -80,12 +83,14 @@ class Replica:
 
         The rows of an event that have been written elsewhere are read in `txn`.
         """
+        if not self.fold.whole:
+            return  # An interrupt came; `restore` goes back to what is shown.
         first = applied[0].seq if applied else self.fold.position.seq + 1
-        if first != self.shown.seq + 1 or not self.fold.whole:
-            # An interrupt came between folding an event and noting it.
+        # An interrupt came between folding an event and noting it.
+        catalog_changed = first != self.shown.seq + 1
+        if catalog_changed:
             self._forget_memory()
         changed = set() if changed is None else changed
-        catalog_changed = False
         try:
             for one in applied:
                 if one.event.collection in self._loaded:
@@ -93,10 +98,10 @@ class Replica:
                     changed.add(one.event.collection)
                 if not isinstance(one.event, RowsInserted | RowsDeleted | SegmentPersisted):
                     catalog_changed = True
+            self._show(changed, catalog_changed)
         except BaseException:
             self._forget_memory()
             raise
-        self._show(changed, catalog_changed)
         if applied:
             for watcher in self.watchers:
                 watcher.published(applied)
@@ -169,6 +174,14 @@ class Replica:
             raise damage
         self.seen_txnid = NEVER_SEEN
         self._show(set(), True)
+
+    def forked(self) -> None:
+        """This is a child: a thread of the parent may have held a lock of a segment."""
+        for loaded in self._loaded.values():
+            loaded.forked()
+        for view in self.published.views.values():
+            for segment in view.segments:
+                segment.segment.forked()
 
     def close(self) -> None:
         """Let go of all rows in memory."""

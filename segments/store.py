@@ -31,7 +31,7 @@ from walvec.segments.settings import Settings
 from walvec.segments.state import State
 from walvec.segments.view import View
 from walvec.segments.watcher import Watcher
-from walvec.segments.writer import Outcome, Writer
+from walvec.segments.writer import Outcome, Writer, refuse_unknown
 from walvec.wal import failpoints
 from walvec.wal.commit import GroupCommit, Request
 from walvec.wal.errors import (
@@ -76,13 +76,14 @@ class Store:
         self._writer_lock = lock
         self._closed = False
         self._broken = ""
-        self._forked = False
+        self._forked = self._unclear = False
         self._look_at = 0.0
         self._make_locks()
         follow_forks(self)
 
     def _make_locks(self) -> None:
         self._lock = threading.RLock()
+        self._folding = False
         self._loader = Loader(self._replica, self._lock, self._refuse_if_unusable)
         lock = self._writer_lock
         if lock is not None:
@@ -114,8 +115,15 @@ class Store:
     def _catch_up(self) -> None:
         with self._lock:
             self._refuse_if_unusable()
-            with self.log.reading() as txn:
-                self._replica.catch_up(txn)
+            if self._folding:
+                return  # a signal handler within this thread's own catching up or commit
+            self._folding = True
+            try:
+                self._replica.mend()
+                with self.log.reading() as txn:
+                    self._replica.catch_up(txn)
+            finally:
+                self._folding = False
             freed, self._replica.let_go = self._replica.let_go, False
         if freed:
             trim()
@@ -145,7 +153,7 @@ class Store:
         if self._closed:
             raise StoreClosedException(message=f"the store {self.folder} is closed: open it again")
         if self._broken:
-            raise StoreBrokenException(message=f"{self._broken}: close the store and open it again")
+            raise StoreBrokenException(message=self._broken)
 
     def view(self, info: CollectionInfo) -> View:
         """The rows of a loaded collection; read into memory if they are not yet.
@@ -193,7 +201,11 @@ class Store:
         if deadline is not None and deadline < enter_by:
             enter_by = deadline
         request = Request(command, os.urandom(16), enter_by)
-        outcome: Outcome = self._commits.submit(request, deadline)
+        try:
+            outcome: Outcome = self._commits.submit(request, deadline)
+        except BaseException:
+            self._writer_lock.leave()
+            raise
         return outcome
 
     def side_write(self, act: Callable[[lmdb.Transaction], T], timeout_s: float | None = None) -> T:
@@ -205,9 +217,13 @@ class Store:
         self.refuse_unless_writable()
         assert self._writer_lock is not None, "checked"
         until = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._writer_lock.held(until), self._lock:
-            self.refuse_unless_writable()
-            return self._writer.write_beside(act)
+        try:
+            with self._writer_lock.held(until), self._lock:
+                self.refuse_unless_writable()
+                return self._writer.write_beside(act)
+        except BaseException:
+            self._writer_lock.leave()
+            raise
 
     def refuse_unless_writable(self) -> None:
         """Raise what keeps this handle from writing, if anything does."""
@@ -223,7 +239,11 @@ class Store:
     def _execute(self, batch: list[Request[Command]]) -> None:
         with self._lock:
             self.refuse_unless_writable()
+            self._folding = True
             try:
+                if self._unclear:
+                    self._writer.find_out(KeyboardInterrupt(), [])
+                    self._unclear = False
                 self._writer.write(batch)
                 failpoints.hit("publish.after")
             except (StoreBrokenException, RestoreError) as error:
@@ -233,17 +253,24 @@ class Store:
             except MilvusException:
                 raise
             except Exception as error:
-                self._broken = f"an error left this handle unusable ({error!r})"
-                message = f"{self._broken}: close the store and open it again"
-                raise StoreBrokenException(message=message) from error
+                self._broken = (
+                    f"an error left this handle unusable ({error!r}): close the store and open it "
+                    "again"
+                )
+                raise StoreBrokenException(message=self._broken) from error
             except BaseException as interrupt:
-                # Ctrl-C, before, during or after the commit: what is durable is read again.
+                # Ctrl-C, before, during or after the commit: what is durable is read again. A
+                # second one leaves that to the next write; readers catch up by themselves.
+                self._unclear = True
                 try:
                     self._writer.find_out(interrupt, batch)
                 except BaseException:
-                    self._broken = "an interrupted commit could not be cleared up"
+                    refuse_unknown(batch)
                     raise
+                self._unclear = False
                 raise
+            finally:
+                self._folding = False
 
     # Background work, forks, the end
 
@@ -274,18 +301,23 @@ class Store:
     def forked(self, rested: bool) -> None:
         """See forks.py."""
         self._make_locks()
+        self._replica.forked()
         self._forked = not self._closed
         if not rested:
-            self._broken = "this process was forked while its parent was busy with the store"
+            self._broken = (
+                "this process was forked while its parent was busy with the store: close it here "
+                "and open it again"
+            )
 
     def close(self) -> None:
         """Release every handle and thread. Calls after it raise StoreClosedException."""
-        if not self._forked:
-            for watcher in reversed(self.watchers):
+        for watcher in reversed(self.watchers):
+            if self._forked:
+                watcher.abandon()
+            else:
                 watcher.close()
         with self._lock:
-            if self._closed:
-                return
+            # Once more is no harm: an interrupt may have cut the first time short.
             self._closed = True
             if self._forked:
                 self.log.adopt()

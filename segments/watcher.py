@@ -24,5 +24,8 @@ class Watcher:
         """This is a forked child, which has none of its parent's threads. Called with the lock
         held."""
 
+    def abandon(self) -> None:
+        """A forked child closes the store without having used it: let go of inherited handles."""
+
     def close(self) -> None:
         """The store is about to be closed. Called without the lock."""

@@ -15,7 +15,7 @@ from walvec.segments.files import logger
 from walvec.segments.fold import Applied
 from walvec.segments.store import Store
 from walvec.segments.watcher import Watcher
-from walvec.wal.errors import MilvusException, WaitError
+from walvec.wal.errors import MilvusException, ReopenError, WaitError
 from walvec.wal.events import RowsDeleted, RowsInserted
 
 INTERVAL_S = 1.0
@@ -38,7 +38,9 @@ class Worker(Watcher):
 
     def _begin(self) -> None:
         """Everything that belongs to one process."""
-        self._wake = threading.Condition()
+        # Entered itself, not by the condition, whose Python code an interrupt may cut short.
+        self._mutex = threading.RLock()
+        self._wake = threading.Condition(self._mutex)
         self._idle = True
         self._again = False
         self._sleeping = False
@@ -57,7 +59,7 @@ class Worker(Watcher):
 
     def close(self) -> None:
         """Stop, also in the middle of work that can be broken off."""
-        with self._wake:
+        with self._mutex:
             self._stopping = True
             self._wake.notify_all()
         self._break_off()
@@ -72,7 +74,7 @@ class Worker(Watcher):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         self._store.current()  # What others have sealed counts, too.
-        with self._wake:
+        with self._mutex:
             if self._sleeping:
                 self._look_again()
             self._waiting += 1
@@ -97,7 +99,7 @@ class Worker(Watcher):
         self._look_again()
 
     def _look_again(self) -> None:
-        with self._wake:
+        with self._mutex:
             if not self._started or self._stopping:
                 return
             self._idle, self._again = False, True
@@ -121,6 +123,9 @@ class Worker(Watcher):
                 # Another writer stands still: it is tried again.
                 logger.info("work behind the store is put off: %s", late)
                 delay = INTERVAL_S
+            except ReopenError as end:
+                # The store was closed, or is of no use any more: those who call it are told.
+                self._trouble = end
             except Exception as trouble:
                 # A thread has nobody to raise to, but those who wait. Searches stay exact.
                 self._trouble = trouble
@@ -129,7 +134,7 @@ class Worker(Watcher):
 
     def _next(self, delay: float | None) -> bool:
         """Wait until there is news, or for `delay` seconds; False at the end."""
-        with self._wake:
+        with self._mutex:
             if not self._again and delay is None:
                 self._idle = True
                 self._wake.notify_all()
@@ -154,4 +159,4 @@ class Worker(Watcher):
         """End what `_work` waits for. Called by `close`."""
 
     def _rest(self) -> None:
-        """Give back what work needs. Called with `_wake` held."""
+        """Give back what work needs. Called with `_mutex` held."""

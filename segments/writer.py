@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import lmdb
@@ -15,7 +16,12 @@ from walvec.segments.fold import Applied
 from walvec.segments.replica import NEVER_SEEN, Replica
 from walvec.wal import failpoints
 from walvec.wal.commit import Request
-from walvec.wal.errors import CommitFailedException, DiskFullException, MilvusException
+from walvec.wal.errors import (
+    CommitFailedException,
+    DiskFullException,
+    MilvusException,
+    StoreBrokenException,
+)
 from walvec.wal.log import Log
 from walvec.wal.medium import free_bytes
 
@@ -36,6 +42,21 @@ class Outcome(NamedTuple):
 
 class Spoilt(Exception):
     """A command failed after some of its events: the transaction has to start again without it."""
+
+
+def refuse_unknown(batch: Sequence[Request[Command]]) -> None:
+    """What became of these commands could not be found out."""
+    for request in batch:
+        if request.error is None:
+            request.error = StoreBrokenException(
+                message="a commit was interrupted, and so was finding out what became of it: "
+                "whether this command was stored, a look at its rows tells"
+            )
+
+
+def _abort(txn: lmdb.Transaction) -> None:
+    with contextlib.suppress(lmdb.Error):  # it has ended
+        txn.abort()
 
 
 class Writer:
@@ -59,21 +80,22 @@ class Writer:
                 failpoints.hit("commit.begin")
                 self._follow_others(txn)
                 applied = self._append(txn, batch)
+                if not applied:
+                    txn.abort()
+                    return
+                committed = self._commit(txn, batch)
                 break
             except (lmdb.MapFullError, Spoilt) as retry:
-                txn.abort()
+                self.txnid = 0
+                _abort(txn)
                 self.replica.restore()
                 if isinstance(retry, lmdb.MapFullError):
                     self.log.grow()
             except BaseException:
-                txn.abort()
-                fold = self.replica.fold
-                if fold.position != self.replica.shown or not fold.whole:
-                    self.replica.restore()
+                _abort(txn)
+                self.replica.mend()
                 raise
-        if not applied:
-            txn.abort()
-        elif self._commit(txn, batch):
+        if committed:
             self.replica.publish(applied)
             self.replica.seen_txnid = self.txnid
 
@@ -113,6 +135,7 @@ class Writer:
     def _follow_others(self, txn: lmdb.Transaction) -> None:
         # A write transaction has the id that it will commit as: one more than the newest.
         if txn.id() != self.replica.seen_txnid + 1 or not self.replica.fold.whole:
+            self.replica.mend()
             with self.log.reading() as reader:
                 self.replica.catch_up(reader)
 
@@ -151,12 +174,14 @@ class Writer:
         return applied
 
     def _commit(self, txn: lmdb.Transaction, batch: list[Request[Command]]) -> bool:
-        """Commit; False where it raised and its outcome was found out."""
+        """Commit; False where it raised and its outcome was found out. Raises MapFullError."""
         self.txnid = txn.id()
         try:
             failpoints.hit("commit.before")
             txn.commit()
             failpoints.hit("commit.after")
+        except lmdb.MapFullError:
+            raise  # nothing was written
         except (lmdb.Error, OSError) as error:
             self.find_out(error, batch)
             return False
@@ -172,16 +197,16 @@ class Writer:
 
         A failed sync is never tried again: the kernel has marked the pages clean.
         """
+        self.txnid = 0
+        self.replica.seen_txnid = NEVER_SEEN
         before = self.replica.shown
         refusal = self._refusal(error)
         self.log.reopen()
         with self.log.reading() as txn:
             stored = {entry.header.request for entry in self.log.scan(before, txn)}
         self.replica.restore()
-        self.replica.seen_txnid = NEVER_SEEN
         with self.log.reading() as txn:
             self.replica.catch_up(txn)
-        self.txnid = 0
         for request in batch:
             if request.error is None and request.request_id not in stored:
                 request.error = refusal

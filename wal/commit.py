@@ -27,13 +27,16 @@ GATHER_S = 0.0008
 class Request(Generic[T]):
     """One caller's command, and its result or its own error."""
 
-    __slots__ = ("command", "enter_by", "error", "request_id", "result", "settled", "wake")
+    __slots__ = (
+        *("command", "enter_by", "error", "request_id", "result", "settled", "thread", "wake"),
+    )
 
     def __init__(self, command: T, request_id: bytes, enter_by: float = math.inf) -> None:
         """enter_by: until when (time.monotonic) to wait for what comes before the execution."""
         self.command = command
         self.request_id = request_id
         self.enter_by = enter_by
+        self.thread = threading.get_ident()
         self.result: Any = None
         self.error: BaseException | None = None
         self.settled = False
@@ -67,7 +70,8 @@ class GroupCommit(Generic[T]):
         is the leader's error alone."""
         self._execute = execute
         self._enter = enter
-        self._mutex = threading.Lock()
+        # Reentrant for signal handlers, which are refused inside.
+        self._mutex = threading.RLock()
         self._gathered = threading.Condition(self._mutex)
         self._queue: list[Request[T]] = []
         self._batch: list[Request[T]] = []
@@ -78,10 +82,12 @@ class GroupCommit(Generic[T]):
         """Execute a request and return its result, or raise its error.
 
         `deadline` (time.monotonic) ends the wait for a turn with TimeoutException; a request
-        that has been taken is waited for, since its fate must be known.
+        that has been taken is waited for, since its fate must be known. A signal handler may not
+        submit in the midst of a submit of its thread: TimeoutException.
         """
         try:
             with self._mutex:
+                self._refuse_a_handler(request.thread)
                 self._queue.append(request)
                 if self._leader is None:
                     self._leader = request
@@ -100,6 +106,13 @@ class GroupCommit(Generic[T]):
         if request.error is not None:
             raise request.error
         return request.result
+
+    def _refuse_a_handler(self, thread: int) -> None:
+        if any(other.thread == thread for other in (*self._batch, *self._queue)):
+            raise TimeoutException(
+                message="this thread is in the midst of another write, which a signal handler "
+                "cannot wait for; nothing was done"
+            )
 
     def _follow(self, request: Request[T], deadline: float | None) -> None:
         """Wait until the request is settled or has to lead."""
@@ -123,6 +136,7 @@ class GroupCommit(Generic[T]):
 
     def _leave(self, request: Request[T]) -> None:
         """An error or an interrupt takes a caller away: not the lead with it."""
+        request.thread = 0  # which may submit again, while another leads what it has left
         with self._mutex:
             if request in self._queue:
                 self._queue.remove(request)

@@ -24,6 +24,7 @@ class DataFile:
     def __init__(self, folder: Path) -> None:
         """Look at the files of the environment that was just opened in `folder`."""
         self.folder = folder
+        self._closed = False
         data = folder / "data.mdb"
         self._data, self._lock = str(data), str(folder / "lock.mdb")
         self._identities = _identity(self._data), _identity(self._lock)
@@ -47,10 +48,11 @@ class DataFile:
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._mapping.closed
+        return self._closed
 
     def close(self) -> None:
         """Let go of the mapping. May be called again."""
+        self._closed = True
         self._words.release()
         self._mapping.close()
 

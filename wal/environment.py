@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import shutil
@@ -42,18 +43,24 @@ def open_environment(
     data = folder / "data.mdb"
     check_data_file(data)
     env = None
+    settings = {
+        "max_dbs": MAX_DATABASES,
+        "max_readers": MAX_READERS,
+        "readonly": read_only,
+        "create": False,
+        "metasync": metasync,
+        "mode": 0o600,
+        "lock": has_reader_table(folder, read_only),
+    }
     try:
-        env = _mapped(
-            folder,
-            max_dbs=MAX_DATABASES,
-            max_readers=MAX_READERS,
-            readonly=read_only,
-            create=False,
-            metasync=metasync,
-            mode=0o600,
-            # On a read-only medium nobody can write, and lock.mdb cannot be opened.
-            lock=not (read_only and not os.access(folder, os.W_OK)),
-        )
+        try:
+            env = _mapped(folder, **settings)
+        except lmdb.Error as error:
+            if "already open in this process" not in str(error):
+                raise
+            # A handle that an interrupt took from everybody, perhaps.
+            gc.collect()
+            env = _mapped(folder, **settings)
         databases = _open_databases(env)
         if not read_only:
             _make_missing(env, databases)
@@ -67,6 +74,11 @@ def open_environment(
             message=f"cannot open the log in {folder}: {error}{_hint(error)}"
         ) from error
     return env, databases
+
+
+def has_reader_table(folder: Path, read_only: bool) -> bool:
+    """Whether lock.mdb can be used: not on a read-only medium, which others may write elsewhere."""
+    return not read_only or os.access(folder, os.W_OK)
 
 
 def _open_databases(env: Any) -> dict[bytes, Any]:
@@ -136,6 +148,8 @@ def _hint(error: Exception) -> str:
             "; if another container uses this store, both may have the same pid: share the pid "
             "namespace"
         )
+    if "already open in this process" in str(error):
+        return " Use that handle, or close it first."
     if isinstance(error, MemoryError):
         return "; the address space is too small for the map: raise RLIMIT_AS"
     return ""

@@ -60,6 +60,7 @@ class Follower:
             entry = next(self._entries, None)
             if entry is not None:
                 return entry
+            self._log.refuse_replaced_files()
             self._entries, self._seen = None, self._reading
 
     def wait(self, deadline: float | None = None) -> bool:
@@ -75,7 +76,9 @@ class Follower:
             if self._tail.wait(self._seen, max(0.0, look_at - now)):
                 return True
             now = time.monotonic()
-            if now < look_at or (deadline is not None and now >= deadline):
+            if now < look_at:
                 return False
             self._log.refuse_replaced_files()
+            if deadline is not None and now >= deadline:
+                return False
         return False

@@ -19,6 +19,7 @@ class Gate:
         self.lock = threading.RLock()
         self._left = threading.Condition(self.lock)
         self._reads = 0
+        self._waiting = 0
 
     @contextmanager
     def reading(self, begin: Callable[[], T]) -> Iterator[T]:
@@ -26,6 +27,8 @@ class Gate:
         counted = False
         try:
             with self.lock:
+                # One who waits to be alone goes first, or readers that overlap would keep him out.
+                self._left.wait_for(lambda: not self._waiting)
                 begun = begin()
                 self._reads += 1
                 counted = True
@@ -40,14 +43,22 @@ class Gate:
     def alone(self) -> Iterator[None]:
         """No thread reads, and none begins to."""
         with self.lock:
-            self._left.wait_for(lambda: not self._reads)
+            self._until_alone(None)
             yield
+
+    def _until_alone(self, timeout: float | None) -> bool:
+        self._waiting += 1
+        try:
+            return self._left.wait_for(lambda: not self._reads, timeout)
+        finally:
+            self._waiting -= 1
+            self._left.notify_all()
 
     def hold(self, deadline: float) -> bool:
         """As `alone`, until `let_go`; False if the time (time.monotonic) ran out."""
         if not self.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return False
-        if self._left.wait_for(lambda: not self._reads, max(0.0, deadline - time.monotonic())):
+        if self._until_alone(max(0.0, deadline - time.monotonic())):
             return True
         self.lock.release()
         return False

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ from walvec.wal.entry import (
     check_payload,
     encode_entry,
 )
-from walvec.wal.environment import ENTRIES, create_environment, open_environment
+from walvec.wal.environment import (
+    ENTRIES,
+    create_environment,
+    has_reader_table,
+    open_environment,
+)
 from walvec.wal.errors import (
     MemoryException,
     StoreBrokenException,
@@ -38,12 +43,14 @@ from walvec.wal.errors import (
 )
 from walvec.wal.events import Event, encode_body
 from walvec.wal.gate import Gate
+from walvec.wal.reader_lock import no_commit
 from walvec.wal.scan import KEY, Entry, Position, position_at, read_entries, read_entry
 
-__all__ = ["DURABILITIES", "KEY", "Entry", "Log", "Position"]
+__all__ = ["DURABILITIES", "KEY", "WRITER_LOCK", "Entry", "Log", "Position"]
 
 DURABILITIES = ("full", "last-transaction")
 SCAN_CHUNK = 4096
+WRITER_LOCK = "writer.lock"
 
 
 class Log:
@@ -66,6 +73,7 @@ class Log:
         self.read_only = read_only
         self.durability = durability
         self._reads_first = reads_first
+        self._has_table = has_reader_table(folder, read_only)
         self.gate = Gate()
         self._pid = os.getpid()
         self._closed = False
@@ -121,6 +129,7 @@ class Log:
     def prepare_to_write(self) -> None:
         """Open the environment for writing, if it is not. The caller has the writer lock, so
         nobody has LMDB's."""
+        self._mend()
         if not self._writing and not self.read_only:
             self.check_process()
             with self.gate.alone():
@@ -151,11 +160,13 @@ class Log:
                 return self._data.newest_txnid()
 
     def _mend(self) -> None:
-        """Open what an interrupt has left closed. The caller has the gate's lock."""
-        if self._closed:
-            raise StoreClosedException(message=f"the log in {self.folder} is closed")
+        """Open what an interrupt has left closed."""
         if self._data.closed:
-            self.reopen()
+            with self.gate.lock:
+                if self._closed:
+                    raise StoreClosedException(message=f"the log in {self.folder} is closed")
+                if self._data.closed:
+                    self.reopen()
 
     def begin(self, write: bool = False) -> lmdb.Transaction:
         """A transaction; for reading beside other threads take `reading()`.
@@ -167,16 +178,33 @@ class Log:
             txn: lmdb.Transaction = self.env.begin(write=write, buffers=True)
         except lmdb.MapResizedError:
             with self.gate.alone():
-                self.env.set_mapsize(0)
-            txn = self.env.begin(write=write, buffers=True)
+                txn = self._begin_resized(write)
         return txn
+
+    def _begin_resized(self, write: bool) -> lmdb.Transaction:
+        """Another process grew the map. Raises StoreUnusableException where it has no room here."""
+        txn: lmdb.Transaction
+        try:
+            txn = self.env.begin(write=write, buffers=True)
+        except lmdb.MapResizedError:
+            try:
+                self.env.set_mapsize(0)
+            except (lmdb.Error, MemoryError):
+                # LMDB has let the old map go.
+                self._close()
+                self._open(self._writing)
+            txn = self.env.begin(write=write, buffers=True)
+        return txn  # or another thread had adopted it meanwhile
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:
         """A read transaction, to be kept short: the map neither moves nor goes while it lasts."""
         self.check_process()
-        with self.gate.reading(self._begin_reading) as txn, txn:
+        with self._unchanged(), self.gate.reading(self._begin_reading) as txn, txn:
             yield txn
+
+    def _unchanged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._has_table else no_commit(self.folder.parent / WRITER_LOCK)
 
     def _begin_reading(self) -> lmdb.Transaction:
         self._mend()

@@ -52,6 +52,7 @@ class Tail:
         self._closed = False
         self._waits = False
         self._told = (0, 0)
+        self._pause_s = UNSYNCED_S
         # Reentrant: a signal's handler may wake or close in the midst of a wait of its thread.
         self._turn = threading.RLock()
         self._handles = threading.RLock()
@@ -98,9 +99,16 @@ class Tail:
     def _wait(self, seen_txnid: int, deadline: float | None) -> bool:
         newest = self._log.newest_txnid()
         if newest != seen_txnid and self._told == (seen_txnid, newest):
-            # Told before, and not found: the commit's last sync is under way.
-            time.sleep(UNSYNCED_S)
+            # Told before, and not found: the commit's last sync is under way. Or its process was
+            # killed there, and nobody may commit for long.
+            if self._pause_s < POLL_S:
+                time.sleep(self._pause_s)
+            elif self._sleep(self._pause_s):
+                return False
+            self._pause_s = min(2 * self._pause_s, RECHECK_S)
             newest = self._log.newest_txnid()
+        else:
+            self._pause_s = UNSYNCED_S
         woken = False
         while newest == seen_txnid:
             left = None if deadline is None else deadline - time.monotonic()

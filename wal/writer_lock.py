@@ -19,7 +19,7 @@ import weakref
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from walvec.wal.errors import LockTimeoutException, StoreUnusableException
+from walvec.wal.errors import LockTimeoutException, StoreClosedException, StoreUnusableException
 
 HOLDER_BYTES = 512
 """The record of the holder: JSON, padded with spaces."""
@@ -41,6 +41,7 @@ class WriterLock:
         # An RLock knows whether this thread has it. It is never entered twice.
         self._thread_lock = threading.RLock()
         self._descriptor: int | None = None
+        self._closed = False
         self._identity = (0, 0)
         self._record = self._record_of_this_process()
         _locks.add(self)
@@ -48,7 +49,7 @@ class WriterLock:
     def _record_of_this_process(self) -> bytes:
         host = json.dumps(socket.gethostname()[:64]).replace("%", "%%")
         record = f'{{"pid": {os.getpid()}, "host": {host}, "since": %17.6f}}'
-        return record.ljust(HOLDER_BYTES).encode()
+        return record.ljust(HOLDER_BYTES - 11).encode()  # "%17.6f" becomes 17 characters
 
     def held(self, until: float | None = None) -> AbstractContextManager[None]:
         """The lock, waited for until `until` (time.monotonic), at most `timeout_s`.
@@ -59,6 +60,7 @@ class WriterLock:
         return _Held(self, until)
 
     def _enter(self, until: float | None) -> None:
+        self.leave()
         started = time.monotonic()
         deadline = started + self.timeout_s
         if until is not None and until < deadline:
@@ -67,8 +69,9 @@ class WriterLock:
             raise self._too_late(started)
         self._acquire(started, deadline)
 
-    def _leave(self) -> None:
-        """Give the lock back, if this thread has it."""
+    def leave(self) -> None:
+        """Give the lock back, if this thread has it. For those whom an interrupt took out of the
+        block before its end could do it."""
         if self._thread_lock._is_owned():  # type: ignore[attr-defined]
             try:
                 self._unlock()
@@ -93,6 +96,7 @@ class WriterLock:
         os.pwrite(descriptor, self._record % time.time(), 0)
 
     def _open(self) -> int:
+        self._refuse_if_closed()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._descriptor = os.open(self.path, flags, 0o600)
@@ -104,6 +108,12 @@ class WriterLock:
         status = os.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
         return self._descriptor
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreClosedException(
+                message=f"the store {self.path.parent} is closed: open it again"
+            )
 
     def _is_in_place(self) -> bool:
         try:
@@ -119,6 +129,7 @@ class WriterLock:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
+                self._refuse_if_closed()
                 now = time.monotonic()
                 if now >= deadline:
                     raise self._too_late(started) from None
@@ -140,7 +151,8 @@ class WriterLock:
         )
 
     def close(self) -> None:
-        """Let go of the file. The lock must not be held."""
+        """Let go of the file, for good. Who waits for the lock gets StoreClosedException."""
+        self._closed = True
         with self._thread_lock:
             self._close()
 
@@ -171,11 +183,11 @@ class _Held:
         try:
             self._lock._enter(self._until)
         except BaseException:  # an interrupt, perhaps when it was done
-            self._lock._leave()
+            self._lock.leave()
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._lock._leave()
+        self._lock.leave()
 
 
 def _forget_after_fork() -> None:

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from walvec.wal.errors import LockTimeoutException, StoreUnusableException
+from walvec.wal.errors import (
+    LockTimeoutException,
+    StoreClosedException,
+    StoreUnusableException,
+)
 from walvec.wal.writer_lock import WriterLock
 
 HOLD = """
@@ -87,9 +91,8 @@ def test_the_lock_may_be_taken_again_after_a_release(tmp_path: Path) -> None:
         with lock.held(), pytest.raises(LockTimeoutException):
             take(lock.path)
     lock.close()
-    with lock.held():
+    with pytest.raises(StoreClosedException), lock.held():
         pass
-    lock.close()
 
 
 def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
