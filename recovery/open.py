@@ -16,6 +16,7 @@ from walvec.segments.files import logger
 from walvec.segments.fold import Fold
 from walvec.segments.settings import Settings
 from walvec.segments.store import Store
+from walvec.wal.creation import create_log
 from walvec.wal.errors import ParamError, StoreUnusableException
 from walvec.wal.events import StoreCreated
 from walvec.wal.log import DURABILITIES, WRITER_LOCK, Log
@@ -60,36 +61,37 @@ def open_store(
     except OSError as error:
         raise StoreUnusableException(message=f"cannot use the folder {folder}: {error}") from error
     lock = None if read_only else _make_what_is_missing(folder, settings, walvec_version)
-    try:
-        log = Log(
-            folder / LOG,
-            read_only=read_only,
-            durability=settings.durability,
-            reads_first=True,
-        )
-        try:
-            fold = Fold(newest_state)
-            # Before the replay: what another process commits during it is caught up with later.
-            with log.reading() as txn:
-                seen = txn.id()
-            damage = fold.restore(log)
-            store = Store(folder, log, fold, settings, seen, lock=lock, damage=damage)
-        except BaseException:
-            log.close()
-            raise
-    except BaseException:
-        if lock is not None:
-            lock.close()
-        raise
-    if damage is not None:
-        logger.warning("the store %s is read-only: %s", folder, damage.message)
+    store = _fold_log(folder, read_only, settings, lock)
+    if store.damage is not None:
+        logger.warning("the store %s is read-only: %s", folder, store.damage.message)
     try:
         if background:
-            _start_workers(store, writes=lock is not None and damage is None)
+            _start_workers(store, writes=lock is not None and store.damage is None)
     except BaseException:  # an interrupt, say
         store.close()
         raise
     return store
+
+
+def _fold_log(folder: Path, read_only: bool, settings: Settings, lock: WriterLock | None) -> Store:
+    """The store of the log as it is now. It takes over the lock; an error closes that."""
+    log = None
+    try:
+        log = Log(
+            folder / LOG, read_only=read_only, durability=settings.durability, reads_first=True
+        )
+        fold = Fold(newest_state)
+        # Before the replay: what another process commits during it is caught up with later.
+        with log.reading() as txn:
+            seen = txn.id()
+        damage = fold.restore(log)
+        return Store(folder, log, fold, settings, seen, lock=lock, damage=damage)
+    except BaseException:
+        if log is not None:
+            log.close()
+        if lock is not None:
+            lock.close()
+        raise
 
 
 def _start_workers(store: Store, writes: bool) -> None:
@@ -168,4 +170,4 @@ def _create_log(folder: Path, walvec_version: str) -> None:
             message=f"{folder} has segments but no log; the log is the database: restore it"
         )
     created = StoreCreated(0, uuid.uuid4().bytes, walvec_version)
-    Log.create(folder / LOG, created, time.time_ns())
+    create_log(folder / LOG, created, time.time_ns())

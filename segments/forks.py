@@ -11,23 +11,37 @@ import os
 import threading
 import time
 import weakref
-from typing import Protocol
+from typing import Any
+
+from walvec.wal.log import Log
 
 REST_S = 30.0
 """How long a fork waits for a store to come to rest. A child of one that does not is told so."""
 
 
-class Forkable(Protocol):
-    """What a store does around a fork."""
+class Forkable:
+    """What goes through a fork: it has a lock under which it changes, and a log."""
+
+    log: Log
+    _lock: Any
 
     def rest(self, deadline: float) -> bool:
         """Come to rest, until `go_on`; False if the time (time.monotonic) ran out."""
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
+        if self.log.gate.hold(deadline):
+            return True
+        self._lock.release()
+        return False
 
     def go_on(self) -> None:
         """The fork is over, in the parent."""
+        self.log.gate.let_go()
+        self._lock.release()
 
     def forked(self, rested: bool) -> None:
-        """This is the child."""
+        """This is the child; `rested` if this had come to rest before the fork."""
+        raise NotImplementedError
 
 
 _stores: weakref.WeakSet[Forkable] = weakref.WeakSet()

@@ -9,7 +9,7 @@ from walvec.segments.batch import with_auto_ids
 from walvec.segments.extents import Extents
 from walvec.segments.growing import GrowingColumns
 from walvec.segments.memory import unmap_pages
-from walvec.wal.entry import Header
+from walvec.wal.entry import Header, check_payload
 from walvec.wal.errors import LogCorruptedException
 from walvec.wal.events import RowsDeleted, RowsInserted
 from walvec.wal.log import Entry, Log
@@ -30,7 +30,7 @@ def read_rows(log: Log, txn: lmdb.Transaction, seq: int, schema: Schema) -> Rows
 
 
 def _rows_of(log: Log, entry: Entry, payload: memoryview, schema: Schema) -> Rows:
-    log.check_payload(entry.header, payload)
+    check_payload(entry.header, payload)
     seq, event = entry.header.seq, entry.event
     assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
     try:

@@ -28,13 +28,14 @@ class Replica:
     """A fold that is followed by collections in memory, and `published` for the readers.
 
     `shown` is the position of what is published; `seen_txnid` the LMDB transaction up to which
-    the log was read.
+    the log was read; `own_txnid` the one that this process has committed last, or is committing.
     """
 
     def __init__(self, log: Log, fold: Fold, seen_txnid: int) -> None:
         self.log = log
         self.fold = fold
         self.seen_txnid = seen_txnid
+        self.own_txnid = 0
         self.watchers: tuple[Watcher, ...] = ()
         self.let_go = False
         self._loaded: dict[int, LoadedCollection] = {}

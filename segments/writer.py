@@ -65,7 +65,6 @@ class Writer:
     def __init__(self, log: Log, replica: Replica) -> None:
         self.log = log
         self.replica = replica
-        self.txnid = 0
         self._commits = 0
         self._batch_bytes = 0
 
@@ -86,7 +85,7 @@ class Writer:
                 committed = self._commit(txn, batch)
                 break
             except (lmdb.MapFullError, Spoilt) as retry:
-                self.txnid = 0
+                self.replica.own_txnid = 0
                 _abort(txn)
                 self.replica.restore()
                 if isinstance(retry, lmdb.MapFullError):
@@ -97,7 +96,7 @@ class Writer:
                 raise
         if committed:
             self.replica.publish(applied)
-            self.replica.seen_txnid = self.txnid
+            self.replica.seen_txnid = self.replica.own_txnid
 
     def write_beside(self, act: Callable[[lmdb.Transaction], T]) -> T:
         """Commit what `act` puts into databases beside the entries."""
@@ -175,7 +174,7 @@ class Writer:
 
     def _commit(self, txn: lmdb.Transaction, batch: list[Request[Command]]) -> bool:
         """Commit; False where it raised and its outcome was found out. Raises MapFullError."""
-        self.txnid = txn.id()
+        self.replica.own_txnid = txn.id()
         try:
             failpoints.hit("commit.before")
             txn.commit()
@@ -197,7 +196,7 @@ class Writer:
 
         A failed sync is never tried again: the kernel has marked the pages clean.
         """
-        self.txnid = 0
+        self.replica.own_txnid = 0
         self.replica.seen_txnid = NEVER_SEEN
         before = self.replica.shown
         refusal = self._refusal(error)

@@ -14,15 +14,13 @@ import contextlib
 import gc
 import os
 import resource
-import shutil
 from pathlib import Path
 from typing import Any
 
 import lmdb
 
-from walvec.wal import failpoints
 from walvec.wal.errors import StoreUnusableException
-from walvec.wal.medium import check_data_file, sync_file
+from walvec.wal.medium import check_data_file
 
 MAP_SIZE_BYTES = 64 << 30
 MIN_MAP_SIZE_BYTES = 64 << 20
@@ -63,7 +61,7 @@ def open_environment(
             env = _mapped(folder, **settings)
         databases = _open_databases(env)
         if not read_only:
-            _make_missing(env, databases)
+            make_missing(env, databases)
         env.reader_check()
     except BaseException as error:
         if env is not None:
@@ -91,7 +89,8 @@ def _open_databases(env: Any) -> dict[bytes, Any]:
     return databases
 
 
-def _make_missing(env: Any, databases: dict[bytes, Any]) -> None:
+def make_missing(env: Any, databases: dict[bytes, Any]) -> None:
+    """Make the databases that an older walvec, or nobody, has made."""
     for name in BESIDE:
         if name not in databases:
             databases[name] = env.open_db(name)
@@ -106,29 +105,6 @@ def _mapped(folder: Path, **settings: Any) -> Any:
     except (lmdb.MemoryError, MemoryError):
         size = max(MIN_MAP_SIZE_BYTES, data.stat().st_size)
         return lmdb.open(str(folder), map_size=size, **settings)
-
-
-def create_environment(folder: Path, key: bytes, value: bytes) -> None:
-    """An environment with one entry: whole after any crash, or not there."""
-    temporary = folder.with_name(folder.name + ".tmp")
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir(mode=0o700)
-    env = lmdb.open(str(temporary), map_size=MIN_MAP_SIZE_BYTES, max_dbs=MAX_DATABASES, mode=0o600)
-    # LMDB gives a folder that it opens the mode of its files.
-    temporary.chmod(0o700)
-    entries = env.open_db(ENTRIES)
-    _make_missing(env, {})
-    with env.begin(write=True) as txn:
-        txn.put(key, value, db=entries)
-    env.sync(True)
-    env.close()
-    sync_file(temporary / "data.mdb")
-    sync_file(temporary)
-    failpoints.hit("create.before-rename")
-    temporary.rename(folder)
-    failpoints.hit("create.after-rename")
-    sync_file(folder.parent)
 
 
 def _map_size(data: Path) -> int:

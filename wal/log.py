@@ -24,15 +24,12 @@ import lmdb
 
 from walvec.wal.data_file import DataFile
 from walvec.wal.entry import (
-    GENESIS,
     Header,
     Payload,
-    check_payload,
     encode_entry,
 )
 from walvec.wal.environment import (
     ENTRIES,
-    create_environment,
     has_reader_table,
     open_environment,
 )
@@ -88,23 +85,6 @@ class Log:
         self._entries = self._databases[ENTRIES]
         self._data = DataFile(self.folder)
         self._generation += 1
-
-    @classmethod
-    def create(cls, folder: Path, store_created: Event, timestamp: int) -> None:
-        """Make a log whose first entry is `store_created`; whole after any crash, or not there."""
-        value, _ = encode_entry(
-            previous_chain=GENESIS,
-            kind=store_created.TAG,
-            version=store_created.VERSION,
-            more_follows=False,
-            seq=1,
-            timestamp=timestamp,
-            collection=0,
-            request=bytes(16),
-            body=encode_body(store_created),
-            payload=None,
-        )
-        create_environment(folder, KEY.pack(1), value)
 
     def close(self) -> None:
         """Release the mapping and the file handles, when the reads under way have ended."""
@@ -304,10 +284,6 @@ class Log:
         be touched again. Raises LogCorruptedException.
         """
         return read_entry(txn, self._entries, seq, before)
-
-    def check_payload(self, header: Header, payload: Any) -> None:
-        """Raise LogCorruptedException unless the payload matches its digest."""
-        check_payload(header, payload)
 
     def refuse_replaced_files(self) -> None:
         """Raise StoreBrokenException unless both LMDB files are still the ones opened."""

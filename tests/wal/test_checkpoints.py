@@ -18,6 +18,7 @@ from walvec.wal.checkpoints import (
     read_checkpoint,
     usable_checkpoints,
 )
+from walvec.wal.creation import create_log
 from walvec.wal.entry import digest_of
 from walvec.wal.environment import CHECKPOINTS
 from walvec.wal.events import CollectionLoaded, StoreCreated
@@ -54,7 +55,7 @@ def add_entries(log: Log, n: int) -> list[Position]:
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Log]:
     """A log of one entry."""
-    Log.create(tmp_path / "log", StoreCreated(0, bytes(16), "x"), 5)
+    create_log(tmp_path / "log", StoreCreated(0, bytes(16), "x"), 5)
     opened = Log(tmp_path / "log")
     yield opened
     opened.close()

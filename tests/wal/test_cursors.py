@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from walvec.wal import cursors
+from walvec.wal.creation import create_log
 from walvec.wal.cursors import (
     CURSORS,
     VALUE,
@@ -33,7 +34,7 @@ GOLDEN = bytes.fromhex(
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Log]:
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     opened = Log(tmp_path / "log")
     yield opened
     opened.close()

@@ -17,6 +17,7 @@ import lmdb
 import pytest
 from lab import run_child
 
+from walvec.wal.creation import create_log
 from walvec.wal.entry import payload_of
 from walvec.wal.environment import MIN_MAP_SIZE_BYTES
 from walvec.wal.errors import (
@@ -35,14 +36,15 @@ MAKE = """
 import sys
 from pathlib import Path
 from walvec.wal.events import StoreCreated
+from walvec.wal.creation import create_log
 from walvec.wal.log import Log
-Log.create(Path(sys.argv[1]), StoreCreated(0, bytes(16), "test"), 5)
+create_log(Path(sys.argv[1]), StoreCreated(0, bytes(16), "test"), 5)
 """
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Log]:
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     opened = Log(tmp_path / "log")
     yield opened
     opened.close()
@@ -83,7 +85,7 @@ def test_a_new_log_has_one_entry(log: Log) -> None:
 def test_nobody_else_may_read_the_folder_and_the_files(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        Log.create(tmp_path / "log", CREATED, 5)
+        create_log(tmp_path / "log", CREATED, 5)
         log = Log(tmp_path / "log")
         append(log)
         log.close()
@@ -120,7 +122,7 @@ def test_a_creation_killed_after_its_rename_leaves_a_whole_log(tmp_path: Path) -
 
 
 def test_a_log_cut_at_any_page_is_refused_before_it_is_mapped(tmp_path: Path) -> None:
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     log = Log(tmp_path / "log")
     append(log, count=3, size=20_000)
     log.close()
@@ -130,6 +132,7 @@ def test_a_log_cut_at_any_page_is_refused_before_it_is_mapped(tmp_path: Path) ->
 import shutil, sys
 from pathlib import Path
 from walvec.wal.errors import StoreUnusableException
+from walvec.wal.creation import create_log
 from walvec.wal.log import Log, Position
 folder, size = Path(sys.argv[1]), int(sys.argv[2])
 data = folder / "data.mdb"
@@ -153,7 +156,7 @@ log.close()
 
 @pytest.mark.parametrize("content", [None, b"", b"hello" * 2000, bytes(20_000)])
 def test_a_missing_or_foreign_data_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     data = tmp_path / "log" / "data.mdb"
     data.unlink()
     if content is not None:
@@ -194,7 +197,7 @@ def test_an_entry_with_a_seq_that_is_taken_is_refused(log: Log) -> None:
 
 def test_the_map_grows_when_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("walvec.wal.environment.MAP_SIZE_BYTES", 1 << 20)
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     log = Log(tmp_path / "log")
     with pytest.raises(lmdb.MapFullError):
         append(log, size=2 << 20)
@@ -207,12 +210,13 @@ def test_the_map_grows_when_it_is_full(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_map_that_another_process_grew_is_adopted(tmp_path: Path) -> None:
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     other = """
 import sys
 from pathlib import Path
 from walvec.wal import environment
 environment.MAP_SIZE_BYTES = 1 << 20
+from walvec.wal.creation import create_log
 from walvec.wal.log import Log, Position
 log = Log(Path(sys.argv[1]))
 assert log.env.info()["map_size"] == 1 << 20
@@ -250,9 +254,10 @@ def test_under_a_limit_of_address_space_the_map_is_smaller_and_the_log_works(
 import resource, sys
 from pathlib import Path
 from walvec.wal.events import StoreCreated
+from walvec.wal.creation import create_log
 from walvec.wal.log import Log, Position
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-Log.create(Path(sys.argv[1]), StoreCreated(0, bytes(16), "test"), 5)
+create_log(Path(sys.argv[1]), StoreCreated(0, bytes(16), "test"), 5)
 log = Log(Path(sys.argv[1]))
 print(log.env.info()["map_size"], len(list(log.scan(Position()))))
 log.close()
@@ -367,7 +372,7 @@ def test_a_map_that_cannot_grow_is_an_error_and_the_log_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("walvec.wal.environment.MAP_SIZE_BYTES", 1 << 20)
-    Log.create(tmp_path / "log", CREATED, 5)
+    create_log(tmp_path / "log", CREATED, 5)
     log = Log(tmp_path / "log")
     _, limit = resource.getrlimit(resource.RLIMIT_AS)
     status = Path("/proc/self/statm").read_text().split()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from walvec.wal import tail as tails
+from walvec.wal.creation import create_log
 from walvec.wal.entry import payload_of
 from walvec.wal.errors import StoreClosedException
 from walvec.wal.events import CollectionRenamed, StoreCreated
@@ -27,6 +28,7 @@ COMMIT = """
 import sys, time
 from pathlib import Path
 from walvec.wal.events import CollectionRenamed
+from walvec.wal.creation import create_log
 from walvec.wal.log import Log, Position
 log = Log(Path(sys.argv[1]))
 for line in sys.stdin:
@@ -43,7 +45,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Log]:
-    Log.create(tmp_path / "log", StoreCreated(0, bytes(16), "test"), 5)
+    create_log(tmp_path / "log", StoreCreated(0, bytes(16), "test"), 5)
     opened = Log(tmp_path / "log")
     yield opened
     opened.close()
