@@ -16,7 +16,7 @@ from pathlib import Path
 from walvec.wal.errors import LockTimeoutException
 
 TIMEOUT_S = 30.0
-PAUSE_S = 0.001
+PAUSE_S = 0.0001
 
 
 @contextmanager

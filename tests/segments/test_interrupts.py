@@ -12,6 +12,7 @@ from types import FrameType
 import pytest
 from lab import Table, assert_state_is_replayed, run_child
 
+from walvec.segments.state import Segment, State
 from walvec.segments.store import Store
 
 SECONDS = 2.0
@@ -27,6 +28,11 @@ store = open_at(Path(sys.argv[1]), lock_timeout_s=5)
 Table(store).insert([-2])
 store.close()
 """
+
+
+def segments_of(state: State, collection: int) -> list[Segment]:
+    """The segments of a collection."""
+    return list(state.collections[collection].segments.values())
 
 
 class Alarm:
@@ -85,6 +91,9 @@ def test_writes_that_are_interrupted_at_random_moments(store: Store) -> None:
     stored = set(table.texts()) - {-1}
     assert acknowledged <= stored <= set(range(1, number + 1))
     assert_state_is_replayed(store)
+    # Each row is in memory once.
+    rows = store.with_state(lambda state: {s.id: s.rows for s in segments_of(state, table.id)})
+    assert {s.segment.id: s.n for s in store.view(table.info).segments} == rows
     # The writer lock is free, for another process too.
     run_child(INSERT, store.folder)
     assert -2 in table.texts()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -32,6 +34,14 @@ from walvec.wal.events import CollectionAltered, RowsInserted, SegmentsSealed
 from walvec.wal.log import Position
 
 ROW = DIM * 4
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Until something holds, 20 s at most."""
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        threading.Event().wait(0.001)
 
 
 def counts(table: Table) -> int:
@@ -355,3 +365,19 @@ def test_a_writer_lock_that_is_gone_is_made_again(store: Store, replaced: bool) 
     table.insert([2])
     assert sorted(table.texts()) == [1, 2]
     assert f'"pid": {os.getpid()}' in path.read_text()
+
+
+def test_a_write_that_comes_after_close_opens_nothing_again(open_store_at: OpenStore) -> None:
+    store = open_store_at()
+    table = Table(store)
+    lock = store._writer_lock
+    assert lock is not None
+    with lock.held(), ThreadPoolExecutor(2) as threads:
+        waiting = threads.submit(table.insert, [1])
+        wait_until(lambda: bool(store._commits._queue))
+        closing = threads.submit(store.close)
+        wait_until(lambda: store._closed)
+        lock.leave()
+        closing.result(20)
+        with pytest.raises(StoreClosedException):
+            waiting.result(20)
