@@ -155,10 +155,16 @@ class Changes(Iterator[Change]):
         return store.side_write(lambda txn: put_cursor(store.log, txn, name, done)).seq
 
     def close(self) -> None:
-        """End the iteration, in whatever thread it waits, and release what it holds."""
+        """End the iteration, in whatever thread it waits, and release what it holds.
+
+        `ack()` still notes what was delivered before.
+        """
         self._closed = True
-        if self._tail is not None and self._pid == os.getpid():
-            self._tail.close()
+        if self._tail is not None:
+            if self._pid == os.getpid():
+                self._tail.close()
+            else:
+                self._tail.forked()
 
     def end(self, error: MilvusException) -> None:
         """Close; iterating raises `error` from now on."""
