@@ -10,6 +10,7 @@ the replica changes.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from walvec.wal.errors import (
     ReadOnlyException,
     RestoreError,
     StoreBrokenException,
+    TimeoutException,
 )
 from walvec.wal.log import Log
 from walvec.wal.writer_lock import WriterLock
@@ -60,6 +62,7 @@ class Store(ReadHandle):
 
     def _make_locks(self) -> None:
         super()._make_locks()
+        self._beside: set[int] = set()
         if self._writer_lock is not None:
             self._commits: GroupCommit[Command] = GroupCommit(self._execute, self._writer_lock.held)
 
@@ -71,6 +74,7 @@ class Store(ReadHandle):
         """
         self.refuse_unless_writable()
         assert self._writer_lock is not None, "checked"
+        self._refuse_a_handler()
         now = time.monotonic()
         deadline = None if timeout is None else now + timeout
         enter_by = now + self._writer_lock.timeout_s
@@ -87,19 +91,32 @@ class Store(ReadHandle):
     def side_write(self, act: Callable[[lmdb.Transaction], T], timeout_s: float | None = None) -> T:
         """A transaction beside the entries, for what is no event: checkpoints, cursors.
 
-        Raises LockTimeoutException, DiskFullException or CommitFailedException (nothing was
-        stored).
+        Raises LockTimeoutException, DiskFullException or CommitFailedException (it may have been
+        stored or not; `act` must be such that doing it again is no harm).
         """
         self.refuse_unless_writable()
         assert self._writer_lock is not None, "checked"
+        self._refuse_a_handler()
         until = None if timeout_s is None else time.monotonic() + timeout_s
         try:
+            self._beside.add(threading.get_ident())
             with self._writer_lock.held(until), self._lock:
                 self.refuse_unless_writable()
                 return self._writer.write_beside(act)
         except BaseException:
             self._writer_lock.leave()
             raise
+        finally:
+            self._beside.discard(threading.get_ident())
+
+    def _refuse_a_handler(self) -> None:
+        """A signal handler cannot wait for the write that it interrupts, nor write within it."""
+        thread = threading.get_ident()
+        if thread in self._beside or self._commits.has_request_of(thread):
+            raise TimeoutException(
+                message="this thread is in the midst of another write, which a signal handler "
+                "cannot wait for; nothing was done"
+            )
 
     def refuse_unless_writable(self) -> None:
         """Raise what keeps this handle from writing, if anything does."""

@@ -26,6 +26,8 @@ from walvec.wal.log import Log
 from walvec.wal.medium import free_bytes
 
 T = TypeVar("T")
+COMMAND_FATE = "nothing of this command was stored"
+BESIDE_FATE = "it may have been stored or not: do it again"
 READER_CHECK_INTERVAL = 1000
 SPARE_BYTES = 1 << 20
 """With less than this left beyond the batch, an I/O error in a commit is taken for a full disk:
@@ -111,8 +113,9 @@ class Writer:
                 txn.abort()
                 self.log.grow()
             except (lmdb.Error, OSError) as error:
+                refusal = self._refusal(error, BESIDE_FATE)
                 self.log.reopen()
-                raise self._refusal(error) from error
+                raise refusal from error
             except BaseException:
                 txn.abort()
                 raise
@@ -210,11 +213,11 @@ class Writer:
             if request.error is None and request.request_id not in stored:
                 request.error = refusal
 
-    def _refusal(self, error: BaseException) -> MilvusException:
+    def _refusal(self, error: BaseException, fate: str = COMMAND_FATE) -> MilvusException:
         full = self._is_disk_full(error)
         what = "no space is left for the log" if full else f"the commit failed ({error!r})"
         kind = DiskFullException if full else CommitFailedException
-        return kind(message=f"{what}; nothing of this command was stored")
+        return kind(message=f"{what}; {fate}")
 
     def _is_disk_full(self, error: BaseException) -> bool:
         if isinstance(error, lmdb.DiskError) or getattr(error, "errno", 0) == errno.ENOSPC:

@@ -70,7 +70,7 @@ class GroupCommit(Generic[T]):
         is the leader's error alone."""
         self._execute = execute
         self._enter = enter
-        # Reentrant for signal handlers, which are refused inside.
+        # Reentrant for signal handlers, which ask has_request_of.
         self._mutex = threading.RLock()
         self._gathered = threading.Condition(self._mutex)
         self._queue: list[Request[T]] = []
@@ -82,12 +82,10 @@ class GroupCommit(Generic[T]):
         """Execute a request and return its result, or raise its error.
 
         `deadline` (time.monotonic) ends the wait for a turn with TimeoutException; a request
-        that has been taken is waited for, since its fate must be known. A signal handler may not
-        submit in the midst of a submit of its thread: TimeoutException.
+        that has been taken is waited for, since its fate must be known.
         """
         try:
             with self._mutex:
-                self._refuse_a_handler(request.thread)
                 self._queue.append(request)
                 if self._leader is None:
                     self._leader = request
@@ -107,12 +105,10 @@ class GroupCommit(Generic[T]):
             raise request.error
         return request.result
 
-    def _refuse_a_handler(self, thread: int) -> None:
-        if any(other.thread == thread for other in (*self._batch, *self._queue)):
-            raise TimeoutException(
-                message="this thread is in the midst of another write, which a signal handler "
-                "cannot wait for; nothing was done"
-            )
+    def has_request_of(self, thread: int) -> bool:
+        """Whether a thread is in the midst of `submit`: then a signal handler of it must not be."""
+        with self._mutex:
+            return any(other.thread == thread for other in (*self._batch, *self._queue))
 
     def _follow(self, request: Request[T], deadline: float | None) -> None:
         """Wait until the request is settled or has to lead."""

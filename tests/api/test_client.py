@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from walvec.exceptions import (
     ReadOnlyException,
     StoreClosedException,
     StoreUnusableException,
+    TimeoutException,
 )
+from walvec.wal import failpoints
 from walvec.wal.writer_lock import WriterLock
 
 DIM = 4
@@ -419,3 +422,30 @@ def test_a_store_of_a_relative_path_stays_where_it_is_when_the_working_directory
     assert not list((tmp_path / "elsewhere").iterdir())
     with MilvusClient(tmp_path / "store") as again:
         assert again.get_collection_stats("c") == {"row_count": 1}
+
+
+def test_a_signal_handler_may_not_write_within_a_write_which_goes_on(client: MilvusClient) -> None:
+    client.create_collection("c", 2)
+    said: list[str] = []
+
+    def handler(name: str) -> None:
+        if name == "commit.begin" and not said:
+            said.append("")
+            with pytest.raises(TimeoutException, match="signal handler") as caught:
+                client.insert("c", {"id": 2, "vector": [1.0, 2.0]})
+            said[0] = caught.value.message
+            # The lock is still the outer write's.
+            with pytest.raises(LockTimeoutException):
+                WriterLock(client.folder / "writer.lock", 0).held().__enter__()
+
+    # At the place where a signal would be handled.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failpoints, "hit", handler)
+        client.insert("c", {"id": 1, "vector": [1.0, 2.0]})
+    assert "nothing was done" in said[0]
+    assert [row["id"] for row in client.query("c", limit=9)] == [1]
+
+
+def test_a_client_cannot_be_pickled_and_says_what_to_do(client: MilvusClient) -> None:
+    with pytest.raises(TypeError, match="hand the folder"):
+        pickle.dumps(client)
