@@ -29,7 +29,7 @@ test: lint types
 torture: $(DEV)
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
 
-bench: $(USE)
+bench: $(DEV)
 	$(BIN)/python -m walvec.tools.bench $(ARGS)
 
 lint: $(DEV)

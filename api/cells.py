@@ -7,23 +7,27 @@ What each type takes (numpy scalars as their Python kin; never bool for a number
     BOOL            True, False
     VARCHAR         strings of at most max_length bytes of UTF-8
     JSON            see `walvec.json_text`
-    FLOAT_VECTOR    see `walvec.vectors`
+    TIMESTAMPTZ     see `walvec.timestamps`
+    vectors         see `walvec.vectors`
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
 
 import numpy as np
 
-from walvec.json_text import NotJson, json_bytes
+from walvec.json_text import NotJson, all_json_bytes, json_bytes
+from walvec.timestamps import UTC, NotATime, all_microseconds, microseconds_of
 from walvec.vectors import stacked
 from walvec.wal import shown as short
 from walvec.wal.errors import DataNotMatchException
 from walvec.wal.rows import DTYPES, OFFSETS, Array, Column
-from walvec.wal.schema import FLOATS, INTEGERS, DataType, Field
+from walvec.wal.schema import FLOATS, INTEGERS, VECTORS, DataType, Field
 
 INTEGER_KINDS = frozenset({int})
 FLOAT_KINDS = frozenset({int, float})
@@ -33,16 +37,20 @@ INT64 = np.dtype("<i8")
 LIMITS = {t: (int(np.iinfo(DTYPES[t]).min), int(np.iinfo(DTYPES[t]).max)) for t in INTEGERS}
 
 
-class Place(NamedTuple):
-    """Where values come from, for messages."""
+@dataclass(frozen=True)
+class Place:
+    """Where values come from, for messages. `rows`: the rows that they are, None for 0, 1, ..."""
 
     collection: str
     field: Field
+    zone: tzinfo = UTC
+    rows: Sequence[int] | None = None
 
     def error(self, row: int, wanted: str, value: Any) -> DataNotMatchException:
         """The exception that names collection, field, row and value."""
+        number = row if self.rows is None else self.rows[row]
         return DataNotMatchException(
-            message=f"collection {self.collection}: field {self.field.name}, row {row}: "
+            message=f"collection {self.collection}: field {self.field.name}, row {number}: "
             f"expected {wanted}, got {shown(value)}"
         )
 
@@ -138,7 +146,7 @@ def texts(values: Sequence[Any], place: Place) -> Column:
         row = next(i for i, size in enumerate(sizes) if size > limit)
         wanted = f"at most {limit} bytes of UTF-8 (max_length), not {sizes[row]}"
         raise place.error(row, wanted, values[row])
-    return Column(np.frombuffer(data, np.uint8), _offsets(sizes))
+    return Column(np.frombuffer(data, np.uint8), offsets_of(sizes))
 
 
 def _has_surrogate(value: str) -> bool:
@@ -149,7 +157,8 @@ def _has_surrogate(value: str) -> bool:
     return False
 
 
-def _offsets(sizes: list[int]) -> Array:
+def offsets_of(sizes: Sequence[int]) -> Array:
+    """Where rows of these sizes begin, and the end, (n + 1,)."""
     offsets = np.zeros(len(sizes) + 1, OFFSETS)
     np.cumsum(np.array(sizes, OFFSETS), out=offsets[1:])
     return offsets
@@ -157,20 +166,35 @@ def _offsets(sizes: list[int]) -> Array:
 
 def jsons(values: Sequence[Any], place: Place) -> Column:
     """JSON, and the dynamic field, whose values are dictionaries."""
-    encoded = []
     parse = not place.field.is_dynamic
-    for row, value in enumerate(values):
-        try:
-            encoded.append(json_bytes(value, parse_text=parse))
-        except NotJson as error:
-            raise place.error(row, str(error), value) from None
+    encoded = all_json_bytes(values, parse_text=parse)
+    if encoded is None:
+        encoded = []
+        for row, value in enumerate(values):
+            try:
+                encoded.append(json_bytes(value, parse_text=parse))
+            except NotJson as error:
+                raise place.error(row, str(error), value) from None
     data = np.frombuffer(b"".join(encoded), np.uint8)
-    return Column(data, _offsets(list(map(len, encoded))))
+    return Column(data, offsets_of(list(map(len, encoded))))
+
+
+def timestamps(values: Sequence[Any], place: Place) -> Column:
+    """TIMESTAMPTZ."""
+    micros = all_microseconds(values, place.zone)
+    if micros is None:
+        micros = np.empty(len(values), INT64)
+        for row, value in enumerate(values):
+            try:
+                micros[row] = microseconds_of(value, place.zone)
+            except NotATime as error:
+                raise place.error(row, str(error), value) from None
+    return Column(micros)
 
 
 def vectors(values: Sequence[Any], place: Place) -> Column:
-    """FLOAT_VECTOR."""
-    return Column(stacked(values, place.field.dim, place.error))
+    """Vectors of all types."""
+    return Column(stacked(values, place.field, place.error))
 
 
 def _first(
@@ -187,26 +211,14 @@ CONVERTERS: dict[DataType, Callable[[Sequence[Any], Place], Column]] = {
     DataType.BOOL: bools,
     DataType.VARCHAR: texts,
     DataType.JSON: jsons,
-    DataType.FLOAT_VECTOR: vectors,
+    DataType.TIMESTAMPTZ: timestamps,
+    **dict.fromkeys(VECTORS, vectors),
 }
+"""Of all types but ARRAY."""
 
 
-def column_of(values: Any, place: Place) -> Column:
-    """A column of a list, tuple or array of values. Copies; the result aliases nothing given.
-
-    Raises DataNotMatchException.
-    """
-    field = place.field
-    if isinstance(values, np.ndarray) and not field.is_vector:
-        array = _array_column(values, place)
-        if array is not None:
-            return array
-        values = values.tolist() if values.ndim == 1 else list(values)
-    return CONVERTERS[field.type](values, place)
-
-
-def _array_column(values: Array, place: Place) -> Column | None:
-    """A 1-D numeric array that fits as it is, without a Python object per row; else None."""
+def array_column(values: Array, place: Place) -> Column | None:
+    """A 1-D numeric array that fits as it is, copied; None where each value has to be looked at."""
     kind, dtype = place.field.type, values.dtype
     if values.ndim != 1:
         return None

@@ -14,6 +14,7 @@ from walvec.arguments import check_flag, check_seconds, check_text, check_whole
 from walvec.changes import Change
 from walvec.recovery.checkpoint import newest_state
 from walvec.segments.feed import Feed, Scene, names_of
+from walvec.segments.read_handle import database_of
 from walvec.segments.store import Store
 from walvec.session import Session
 from walvec.telling import change_of
@@ -41,15 +42,16 @@ MAX_SEQ = 2**63 - 1
 class Teller:
     """Tells the entries of one collection, or of all. `known`: whether it was there."""
 
-    def __init__(self, log: Log, collection: str | None) -> None:
+    def __init__(self, log: Log, database: str, collection: str | None) -> None:
         self.known = collection is None
         self._log = log
+        self._database = database
         self._collection = collection
 
     def tell(self, scene: Scene) -> Change | None:
         """See Feed."""
         if self._collection is not None:
-            if self._collection not in names_of(scene):
+            if (self._database, self._collection) not in names_of(scene):
                 return None
             self.known = True
         return change_of(self._log, scene)
@@ -75,6 +77,7 @@ class Changes(Iterator[Change]):
         self,
         store: Store,
         since: int,
+        database: str,
         collection: str | None,
         *,
         follow: bool,
@@ -89,8 +92,8 @@ class Changes(Iterator[Change]):
         self._turn = threading.RLock()
         self._ended: MilvusException | None = None
         self._closed = False
-        self._teller = Teller(store.log, collection)
-        if follow or collection in store.current().names:
+        self._teller = Teller(store.log, database, collection)
+        if follow or collection in database_of(store.current(), database).names:
             self._teller.known = True
         self._tail = Tail(store.log) if follow else None
         try:
@@ -198,7 +201,8 @@ class ChangeCalls(Session):
     ) -> Changes:
         """What happened after the seq `since`, in the order of the log: see walvec.changes.
 
-        collection: only its changes, by the name it had then. follow: wait for more, those of
+        collection: only its changes, by the name it had then in the client's database, or by an
+        alias it has now. follow: wait for more, those of
         other processes too, until `timeout` seconds pass without one (None: for ever) or
         `close()` is called. cursor: go on after what `ack()` has noted under this name; `since`
         counts only until something was. What was not acknowledged is delivered again: a
@@ -218,13 +222,17 @@ class ChangeCalls(Session):
             if not follow:
                 raise ParamError(message="changes(timeout=) is for follow=True: nothing waits")
         store = self._store
-        store.current()
+        within = self._database_info("")
+        if collection in within.aliases and collection not in within.names:
+            collection = self.info(collection).name
         if cursor is not None:
             check_cursor_name(cursor)
             with store.log.reading() as txn:
                 acknowledged = read_cursor(store.log, txn, cursor)
             since = since if acknowledged is None else acknowledged.seq
-        begun = Changes(store, since, collection, follow=follow, cursor=cursor, timeout_s=timeout)
+        begun = Changes(
+            store, since, within.name, collection, follow=follow, cursor=cursor, timeout_s=timeout
+        )
         self._begun_changes().add(begun)
         return begun
 

@@ -1,15 +1,30 @@
 """What the change feed delivers: one class for every kind of event of the log.
 
-    Change                     seq, timestamp, collection, collection_id
+    Change                     seq, timestamp, collection, collection_id, database
     |-- StoreCreated           store_id, walvec_version
+    |-- DatabaseChange
+    |   |-- DatabaseCreated    properties
+    |   |-- DatabaseDropped
+    |   `-- DatabaseAltered    properties, dropped
     |-- CollectionChange
     |   |-- CollectionCreated  schema, properties, consistency_level
     |   |-- CollectionDropped
-    |   |-- CollectionRenamed  new_name
+    |   |-- CollectionRenamed  new_name, new_database
     |   |-- CollectionAltered  properties, dropped
     |   |-- CollectionLoaded
     |   |-- CollectionReleased
+    |   |-- CollectionTruncated
+    |   |-- RowsExpired        until
+    |   |-- FieldAdded         field
+    |   |-- FieldAltered       field
+    |   |-- AliasSet           alias
+    |   |-- AliasDropped       alias
+    |   |-- PartitionCreated   partition
+    |   |-- PartitionDropped   partition
+    |   |-- PartitionsLoaded   partitions
+    |   |-- PartitionsReleased partitions
     |   |-- IndexCreated       index_name, field_name, index_type, metric_type, params, implicit
+    |   |-- IndexAltered       index_name, properties
     |   `-- IndexDropped       index_name
     |-- RowsChange             pks
     |   |-- RowsInserted       partition
@@ -37,13 +52,15 @@ class Change:
 
     seq: its place in the log. timestamp: ns since 1970 UTC, never decreasing. collection: the name
     that its collection had before it (that it was given, where it was created), None for events
-    of the store; collection_id tells two collections of one name apart.
+    of the store; collection_id tells two collections of one name apart. database: the name of the
+    one that it belongs to, or that changed.
     """
 
     seq: int
     timestamp: int
     collection: str | None
     collection_id: int | None
+    database: str | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,31 @@ class StoreCreated(Change):
 
     store_id: str
     walvec_version: str
+
+
+@dataclass(frozen=True)
+class DatabaseChange(Change):
+    """A database changed: `database` is its name."""
+
+
+@dataclass(frozen=True)
+class DatabaseCreated(DatabaseChange):
+    """With these properties."""
+
+    properties: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DatabaseDropped(DatabaseChange):
+    """It had no collections left."""
+
+
+@dataclass(frozen=True)
+class DatabaseAltered(DatabaseChange):
+    """Properties that were set, and the keys of those that were dropped."""
+
+    properties: dict[str, str]
+    dropped: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -76,9 +118,10 @@ class CollectionDropped(CollectionChange):
 
 @dataclass(frozen=True)
 class CollectionRenamed(CollectionChange):
-    """`collection` is the old name. Delivered to those who asked for either."""
+    """`collection` and `database` are the old names. Delivered to those who asked for either."""
 
     new_name: str
+    new_database: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +140,82 @@ class CollectionLoaded(CollectionChange):
 @dataclass(frozen=True)
 class CollectionReleased(CollectionChange):
     """Its rows are no longer in memory."""
+
+
+@dataclass(frozen=True)
+class CollectionTruncated(CollectionChange):
+    """All its rows are gone."""
+
+
+@dataclass(frozen=True)
+class RowsExpired(CollectionChange):
+    """Its rows of all changes up to the seq `until` are gone: their time to live has passed."""
+
+    until: int
+
+
+@dataclass(frozen=True)
+class FieldAdded(CollectionChange):
+    """`field` is as `describe_collection` has it. The rows before have its default, or null."""
+
+    field: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FieldAltered(CollectionChange):
+    """`field` is as `describe_collection` has it now."""
+
+    field: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AliasSet(CollectionChange):
+    """Another name of the collection, new or taken from another one."""
+
+    alias: str
+
+
+@dataclass(frozen=True)
+class AliasDropped(CollectionChange):
+    """The collection no longer has this other name."""
+
+    alias: str
+
+
+@dataclass(frozen=True)
+class PartitionCreated(CollectionChange):
+    """An empty partition."""
+
+    partition: str
+
+
+@dataclass(frozen=True)
+class PartitionDropped(CollectionChange):
+    """With its rows."""
+
+    partition: str
+
+
+@dataclass(frozen=True)
+class PartitionsLoaded(CollectionChange):
+    """From here on the rows of these partitions are in memory, too."""
+
+    partitions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartitionsReleased(CollectionChange):
+    """The rows of these partitions are no longer in memory."""
+
+    partitions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IndexAltered(CollectionChange):
+    """`properties` are all that the index has now."""
+
+    index_name: str
+    properties: dict[str, str]
 
 
 @dataclass(frozen=True)

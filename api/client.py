@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from walvec.alias_calls import AliasCalls
 from walvec.arguments import check_flag
 from walvec.change_calls import ChangeCalls
 from walvec.collection_calls import CollectionCalls
-from walvec.index_calls import IndexCalls
+from walvec.database_calls import DatabaseCalls
+from walvec.explain_calls import ExplainCalls
+from walvec.field_calls import FieldCalls
+from walvec.index_property_calls import IndexPropertyCalls
 from walvec.missing import CLIENT_METHODS, missing
-from walvec.row_calls import RowCalls
+from walvec.partition_calls import PartitionCalls
+from walvec.query_calls import QueryCalls
+from walvec.search_calls import SearchCalls
+from walvec.segment_calls import SegmentCalls
+from walvec.segments.caches import library_versions
 from walvec.session import check_options, check_timeout
 from walvec.stores import installed_version
-from walvec.wal.errors import NotSupportedException
+from walvec.write_calls import WriteCalls
 
 
-class MilvusClient(ChangeCalls, RowCalls, CollectionCalls, IndexCalls):
+class MilvusClient(
+    ChangeCalls,
+    QueryCalls,
+    SearchCalls,
+    ExplainCalls,
+    WriteCalls,
+    CollectionCalls,
+    FieldCalls,
+    SegmentCalls,
+    PartitionCalls,
+    AliasCalls,
+    DatabaseCalls,
+    IndexPropertyCalls,
+):
     """A client of the store in a folder: `MilvusClient("./mystore")`.
 
     Every method that changes something is durable on return. Threads may share a client.
@@ -25,13 +46,18 @@ class MilvusClient(ChangeCalls, RowCalls, CollectionCalls, IndexCalls):
 
     def get_server_version(
         self, timeout: float | None = None, detail: bool = False, **kwargs: Any
-    ) -> str:
-        """walvec's own version."""
+    ) -> str | dict[str, Any]:
+        """walvec's own version. detail: a dictionary of it and what it runs on."""
         check_options("get_server_version", kwargs)
         check_timeout(timeout)
-        if check_flag("detail", detail):
-            raise NotSupportedException(message="get_server_version(detail=True): no server here")
-        return f"walvec {installed_version()}"
+        version = f"walvec {installed_version()}"
+        if not check_flag("detail", detail):
+            return version
+        return {"version": version, "deploy_mode": "EMBEDDED", **library_versions()}
+
+    def get_server_type(self) -> str:
+        """ "walvec": what pymilvus asks of a server."""
+        return "walvec"
 
     if not TYPE_CHECKING:  # type checkers go on to refuse names that are not there
 

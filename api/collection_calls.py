@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from walvec.arguments import check_flag, check_text, check_texts, check_whole
+from walvec.arguments import check_dict, check_text, check_texts, check_whole
+from walvec.hybrid_timestamps import hybrid_of_ns
+from walvec.load_calls import LoadCalls
 from walvec.params import IndexParams
-from walvec.properties import check_properties, check_property_name
+from walvec.properties import (
+    DYNAMIC_PROPERTY,
+    TIMEZONE_PROPERTY,
+    check_properties,
+    check_property_name,
+)
 from walvec.quick_schema import quick_schema
-from walvec.results import ConsistencyLevel, LoadState
+from walvec.results import ConsistencyLevel
 from walvec.schema import CollectionSchema, check_name, field_descriptions, to_schema
-from walvec.segments import commands
-from walvec.segments.counting import count_rows
+from walvec.segments import catalog_commands, commands
+from walvec.segments.catalog import CollectionInfo
+from walvec.segments.catalog_check import MAX_PARTITIONS
 from walvec.segments.memory import trim
-from walvec.session import Session, check_options, check_partitions, consistency_level_of
-from walvec.wal import failpoints
+from walvec.segments.state import DEFAULT_PARTITION
+from walvec.session import check_options, consistency_level_of
 from walvec.wal.errors import (
     CollectionAlreadyExistException,
     CollectionNotExistException,
-    NotSupportedException,
     ParamError,
 )
-from walvec.wal.schema import DataType, Schema
+from walvec.wal.schema import META_FIELD, DataType, Field, Schema
 from walvec.wal.shown import shown
 from walvec.wishes import implicit_wish, wishes_of
 
+DEFAULT_KEY_PARTITIONS = 16
 
-class CollectionCalls(Session):
+
+class CollectionCalls(LoadCalls):
     """Methods that take a collection as a whole."""
 
     def create_collection(
@@ -50,11 +59,12 @@ class CollectionCalls(Session):
         one transaction. If the same collection is there already, it is only indexed and loaded.
 
         kwargs: enable_dynamic_field, max_length (quick form); consistency_level, num_shards,
-        properties (a dict; `mmap.enabled`, `segment.max_bytes`), description.
+        num_partitions (of a partition key, 16), properties (a dict; `mmap.enabled`,
+        `segment.max_bytes`, `collection.ttl.seconds`, `timezone`), description.
         Raises SchemaNotReadyException, ParamError, CollectionAlreadyExistException.
         """
         quick = ("enable_dynamic_field", "max_length") if schema is None else ()
-        known = (*quick, "num_shards", "properties", "description")
+        known = (*quick, "num_shards", "num_partitions", "properties", "description")
         check_options("create_collection", kwargs, *known)
         check_name("collection", collection_name)
         if schema is None:
@@ -71,8 +81,16 @@ class CollectionCalls(Session):
                 message=f"index_params of {collection_name} must be IndexParams "
                 f"(prepare_index_params()), got {shown(index_params)}"
             )
-        plain = to_schema(schema, collection_name)
-        self._create(collection_name, plain, index_params, kwargs, timeout)
+        properties = check_properties(collection_name, kwargs.get("properties"))
+        # What the database says is logged with the collection, which keeps it.
+        zone = self._database_info("").properties.get(TIMEZONE_PROPERTY)
+        if zone is not None:
+            properties.setdefault(TIMEZONE_PROPERTY, zone)
+        zone = properties.get(TIMEZONE_PROPERTY)
+        plain = to_schema(schema, collection_name, zone)
+        self._create(
+            collection_name, plain, index_params, {**kwargs, "properties": properties}, timeout
+        )
 
     def _create(
         self,
@@ -85,9 +103,9 @@ class CollectionCalls(Session):
         asked = wishes_of(index_params or [], schema, name)
         indexed = {wish.field_id for wish in asked}
         implicit = [implicit_wish(f, name) for f in schema.vectors if f.id not in indexed]
-        properties = check_properties(name, options.get("properties"))
+        properties: dict[str, str] = options["properties"]
         num_shards = check_whole(f"num_shards of {name}", options.get("num_shards", 1), 1, 64)
-        command = commands.create_collection(
+        command = catalog_commands.create_collection(
             name,
             schema,
             properties,
@@ -95,15 +113,21 @@ class CollectionCalls(Session):
             load=bool(index_params),
             consistency_level=consistency_level_of(options.get("consistency_level", "Strong")),
             num_shards=num_shards,
+            database=self._database_info("").id,
+            partitions=_partition_names(schema, options.get("num_partitions")),
         )
         try:
             self._execute(command, timeout)
         except CollectionAlreadyExistException:
+            if name not in self._database_info("").names:
+                raise  # it is an alias
             info = self.info(name)
-            if info.schema != schema or not properties.items() <= info.properties.items():
+            wanted = options.get("num_partitions")
+            others = wanted is not None and wanted != len(info.partitions)
+            if info.schema != schema or not properties.items() <= info.properties.items() or others:
                 raise CollectionAlreadyExistException(
-                    message=f"collection {name} exists with another schema or other properties: "
-                    "drop_collection() it, or choose another name"
+                    message=f"collection {name} exists with another schema, other properties or "
+                    "another number of partitions: drop_collection() it, or choose another name"
                 ) from None
             if asked:
                 self._execute(commands.create_index(info.id, name, asked), timeout)
@@ -115,12 +139,14 @@ class CollectionCalls(Session):
         """Whether a collection has this name."""
         check_options("has_collection", kwargs)
         self._time(timeout)
-        return check_text("collection_name", collection_name) in self._store.current().names
+        database = self._database_info("")
+        name = check_text("collection_name", collection_name)
+        return name in database.names or name in database.aliases
 
     def list_collections(self, **kwargs: Any) -> list[str]:
-        """The names of all collections."""
+        """The names of all collections of the database."""
         check_options("list_collections", kwargs, "timeout")
-        return sorted(self._store.current().names)
+        return sorted(self._database_info("").names)
 
     def describe_collection(
         self, collection_name: str, timeout: float | None = None, **kwargs: Any
@@ -134,9 +160,9 @@ class CollectionCalls(Session):
             "auto_id": info.schema.primary.auto_id,
             "num_shards": info.num_shards,
             "description": info.schema.description,
-            "fields": field_descriptions(info.schema),
+            "fields": field_descriptions(info.schema, info.properties.get(TIMEZONE_PROPERTY)),
             "functions": [],
-            "aliases": [],
+            "aliases": sorted(info.aliases),
             "collection_id": info.id,
             "consistency_level": int(ConsistencyLevel[info.consistency_level]),
             "consistency_level_name": info.consistency_level,
@@ -144,17 +170,21 @@ class CollectionCalls(Session):
             "num_partitions": len(info.partitions),
             "enable_dynamic_field": info.schema.dynamic is not None,
             "enable_namespace": False,
-            "created_timestamp": info.created_at,
+            "created_timestamp": hybrid_of_ns(info.created_at),
         }
 
     def drop_collection(
         self, collection_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
-        """Drop a collection with all its rows. Nothing if there is none of this name."""
+        """Drop a collection with all its rows. Nothing if there is none of this name.
+
+        Raises ParamError where it has aliases, or is named by one.
+        """
         check_options("drop_collection", kwargs)
         try:
             info = self.info(collection_name)
-            self._execute(commands.drop_collection(info.id, info.name), timeout)
+            _refuse_alias(info, collection_name)
+            self._execute(catalog_commands.drop_collection(info.id, info.name), timeout)
         except CollectionNotExistException:
             return
         trim()
@@ -167,15 +197,20 @@ class CollectionCalls(Session):
         timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
-        """Give a collection another name. Raises CollectionAlreadyExistException."""
+        """Give a collection another name, and with `target_db` another database.
+
+        Raises CollectionAlreadyExistException, DatabaseNotExistException, and ParamError where
+        the old name is an alias.
+        """
         check_options("rename_collection", kwargs)
-        if check_text("target_db", target_db) not in ("", "default"):
-            raise NotSupportedException(
-                message=f"target_db {shown(target_db)}: there is one database"
-            )
         check_name("collection", new_name)
         info = self.info(old_name)
-        self._execute(commands.rename_collection(info.id, old_name, new_name), timeout)
+        _refuse_alias(info, old_name)
+        target = self._database_info(target_db).id
+        command = catalog_commands.rename_collection(
+            info.id, info.name, new_name, None if target == info.database else target
+        )
+        self._execute(command, timeout)
 
     def alter_collection_properties(
         self,
@@ -184,11 +219,29 @@ class CollectionCalls(Session):
         timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
-        """Set properties: `mmap.enabled` (from the next load on), `segment.max_bytes`."""
+        """Set properties: `mmap.enabled` (from the next load on), `segment.max_bytes`,
+        `collection.ttl.seconds`, `timezone`; `dynamicfield.enabled` adds the dynamic field."""
         check_options("alter_collection_properties", kwargs)
         info = self.info(collection_name)
-        texts = check_properties(collection_name, properties)
-        self._execute(commands.alter_collection(info.id, info.name, texts), timeout)
+        given = dict(check_dict(f"properties of {collection_name}", properties))
+        dynamic = given.pop(DYNAMIC_PROPERTY, None)
+        texts = check_properties(collection_name, given)
+        if dynamic is not None:
+            self._enable_dynamic(info, dynamic, timeout)
+        if not texts:
+            return
+        self._execute(catalog_commands.alter_collection(info.id, info.name, texts), timeout)
+
+    def _enable_dynamic(self, info: CollectionInfo, wanted: Any, timeout: float | None) -> None:
+        if shown(wanted).lower().strip("'") != "true":
+            raise ParamError(
+                message=f"{DYNAMIC_PROPERTY} of {info.name} is {shown(wanted)}: a dynamic field "
+                "can be added (true), and not be taken away"
+            )
+        if info.schema.dynamic is None:
+            number = max(info.schema.by_id) + 1
+            field = Field(number, META_FIELD, DataType.JSON, is_dynamic=True)
+            self._execute(catalog_commands.add_field(info.id, info.name, field), timeout)
 
     def drop_collection_properties(
         self,
@@ -203,92 +256,24 @@ class CollectionCalls(Session):
         keys = check_texts("property_keys", property_keys)
         for key in keys:
             check_property_name(collection_name, key)
-        command = commands.alter_collection(info.id, info.name, {}, tuple(keys))
+        command = catalog_commands.alter_collection(info.id, info.name, {}, tuple(keys))
         self._execute(command, timeout)
 
-    def get_collection_stats(
-        self, collection_name: str, timeout: float | None = None, **kwargs: Any
-    ) -> dict[str, int]:
-        """{"row_count": n}: rows that are visible now, exactly, loaded or not."""
-        check_options("get_collection_stats", kwargs)
-        self._time(timeout)
-        return {"row_count": count_rows(self._store, self.info(collection_name))}
 
-    def flush(
-        self,
-        collection_name: str,
-        timeout: float | None = None,
-        *,
-        wait: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        """Seal the growing segment; rows that follow go to a new one.
+def _refuse_alias(info: CollectionInfo, name: str) -> None:
+    if info.name != name:
+        raise ParamError(
+            message=f"{name} is an alias of collection {info.name}: drop_alias() it, or call the "
+            "collection by its own name"
+        )
 
-        On return the seal is durable, as the rows were before. It costs one small transaction;
-        files and indexes are made in the background, and searches of a segment are exact until
-        its index is there. Calling it after every insertion makes many small segments, which
-        are merged by eights in the background. `wait`: return when the files are there.
-        Raises TimeoutException.
-        """
-        check_options("flush", kwargs)
-        info = self.info(collection_name)
-        self._execute(commands.flush(info.id, info.name), timeout)
-        if check_flag("wait", wait):
-            self.wait_for_files(timeout)
 
-    def load_collection(
-        self, collection_name: str, timeout: float | None = None, **kwargs: Any
-    ) -> None:
-        """Materialize a collection into memory for search. It stays loaded until released, also
-        when the store is opened again.
-
-        kwargs: replica_number (1). Raises MemoryException, LogCorruptedException.
-        """
-        check_options("load_collection", kwargs, "replica_number")
-        replicas = kwargs.get("replica_number")
-        if replicas is not None and (type(replicas) is not int or replicas != 1):
-            raise NotSupportedException(
-                message=f"replica_number {shown(replicas)}: one machine holds one replica"
-            )
-        info = self.info(collection_name)
-        self._execute(commands.load(info.id, info.name), timeout)
-        failpoints.hit("load.after-commit")
-        self._store.view(self.info(collection_name))
-
-    def refresh_load(
-        self, collection_name: str, timeout: float | None = None, **kwargs: Any
-    ) -> None:
-        """Load what came since the load. Here that is always loaded already, so this only checks.
-
-        Raises CollectionNotLoadedException.
-        """
-        check_options("refresh_load", kwargs)
-        self._time(timeout)
-        self._store.view(self.info(collection_name))
-
-    def release_collection(
-        self, collection_name: str, timeout: float | None = None, **kwargs: Any
-    ) -> None:
-        """Drop a collection's rows from memory; resident memory falls back."""
-        check_options("release_collection", kwargs)
-        info = self.info(collection_name)
-        self._execute(commands.release(info.id, info.name), timeout)
-        failpoints.hit("release.after-commit")
-        trim()
-
-    def get_load_state(
-        self,
-        collection_name: str,
-        partition_name: str = "",
-        timeout: float | None = None,
-        **kwargs: Any,
-    ) -> dict[str, LoadState]:
-        """{"state": <LoadState: Loaded>}, NotLoad, or NotExist."""
-        check_options("get_load_state", kwargs)
-        self._time(timeout)
-        try:
-            info = self.info(collection_name)
-        except CollectionNotExistException:
-            return {"state": LoadState.NotExist}
-        check_partitions(info, partition_name)
-        return {"state": LoadState.Loaded if info.loaded else LoadState.NotLoad}
+def _partition_names(schema: Schema, wanted: Any) -> list[str]:
+    """The partitions of a new collection."""
+    if schema.partition_key is None:
+        if wanted is not None:
+            raise ParamError(message="num_partitions is for collections with a partition key")
+        return [DEFAULT_PARTITION]
+    default = DEFAULT_KEY_PARTITIONS if wanted is None else wanted
+    count = check_whole("num_partitions", default, 1, MAX_PARTITIONS)
+    return [f"{DEFAULT_PARTITION}_{i}" for i in range(count)]

@@ -1,30 +1,60 @@
-"""Named connections of the ORM, and the module-level `connections` and `utility` of pymilvus."""
+"""Named connections of the ORM: pymilvus' `connections`."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from walvec.arguments import check_text
+from walvec.arguments import check_dict, check_text
 from walvec.client import MilvusClient
-from walvec.missing import UTILITY_FUNCTIONS, missing
-from walvec.results import LoadState
-from walvec.session import check_partitions, check_timeout
-from walvec.stores import default_uri
-from walvec.wal.errors import ConnectionNotExistException, ParamError
+from walvec.stores import URI_VARIABLE, default_uri, folder_of
+from walvec.wal.errors import ConnectionConfigException, ConnectionNotExistException
+from walvec.wal.shown import shown
 
 DEFAULT_ALIAS = "default"
+DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 19530
 """The port of Milvus; it becomes part of a folder's name."""
+ADDRESS = ("address", "uri", "host", "port")
+"""The keywords that say where a store is, the first of them that is given counts."""
+
+Uri = str | os.PathLike[str]
 
 
 class Connections:
-    """Connections by alias. Without any, `default` opens the default store when first used."""
+    """Connections by alias. `default` needs no connect(): it is opened when first used."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clients: dict[str, MilvusClient] = {}
+        self._configs: dict[str, dict[str, Any]] = {}
+
+    def _forked(self) -> None:
+        """In a child: a thread that is not there may have held the lock."""
+        self._lock = threading.Lock()
+
+    def add_connection(self, **kwargs: Any) -> None:
+        """Say where connections are, to be opened by `connect(alias)`: an alias each, with a
+        dictionary of `uri`, `address`, or `host` and `port`, and `user`.
+
+        Raises ConnectionConfigException for one that is open elsewhere.
+        """
+        for alias, given in kwargs.items():
+            config = dict(check_dict(f"connection {alias}", given))
+            uri = _uri_of({key: config.pop(key, None) for key in ADDRESS})
+            user = check_text("user", config.pop("user", ""))
+            if config:
+                raise ConnectionConfigException(
+                    message=f"connection {alias} does not take {', '.join(sorted(config))}"
+                )
+            uri = default_uri() if uri is None else uri
+            with self._lock:
+                present = self._clients.get(alias)
+                if present is not None and present.folder != folder_of(uri).resolve():
+                    raise _elsewhere(alias, present)
+                self._configs[alias] = {"uri": uri, "user": user}
 
     def connect(
         self,
@@ -33,59 +63,100 @@ class Connections:
         password: str = "",
         db_name: str = "default",
         token: str = "",
-        *,
-        uri: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Open the store in folder `uri` ($WALVEC_URI or ./walvec-store without one) as `alias`.
+        """Open the store in the folder `uri` as `alias`; without a `uri` that which was given for
+        the alias before, else $WALVEC_URI, and for `default` else ./walvec-store.
 
-        kwargs: those of MilvusClient; `host`, `port` and `address` name a server, which becomes a
-        folder, see MilvusClient. Raises ParamError if the alias stands for another store.
+        kwargs: uri and others of MilvusClient; `address`, or `host` and `port`, name a server,
+        which becomes a folder, see MilvusClient.
+        Raises ConnectionConfigException if the alias is open on another store, or nothing says
+        where it is; DatabaseNotExistException.
         """
         check_text("alias", alias)
-        host, port, address = (kwargs.pop(name, None) for name in ("host", "port", "address"))
-        if uri is None and address is not None:
-            uri = f"http://{check_text('address', address)}"
-        elif uri is None and host is not None:
-            uri = f"http://{check_text('host', host)}:{DEFAULT_PORT if port is None else port}"
-        if uri is None:
-            uri = default_uri()
-        client = MilvusClient(uri, user, password, db_name, token, **kwargs)
+        uri = _uri_of({key: kwargs.pop(key, None) for key in ADDRESS})
         with self._lock:
-            present = self._clients.get(alias)
-            if present is None:
-                self._clients[alias] = client
-                return
-        same = present.folder == client.folder
-        client.close()
-        if not same:
-            raise ParamError(
-                message=f"connection {alias} is open on {present.folder}: disconnect() it first"
-            )
+            self._connect(alias, uri, user, password, db_name, token, kwargs)
 
-    def disconnect(self, alias: str = DEFAULT_ALIAS) -> None:
-        """Close a connection. Nothing if there is none."""
+    def _connect(
+        self,
+        alias: str,
+        uri: Uri | None,
+        user: str | None,
+        password: str,
+        db_name: str,
+        token: str,
+        kwargs: dict[str, Any],
+    ) -> MilvusClient:
+        """Open a connection. The lock is held."""
+        given = self._uri(alias) if uri is None else uri
+        present = self._clients.get(alias)
+        client = MilvusClient(given, user or "", password, db_name, token, **kwargs)
+        if present is not None and present.folder != client.folder:
+            client.close()
+            raise _elsewhere(alias, present)
+        self._clients[alias] = client
+        if uri is not None or alias in self._configs:
+            # By its resolved name: the process may change its working directory.
+            self._configs[alias] = {"uri": client.folder, "user": user or ""}
+        if present is not None:
+            present.close()
+        return client
+
+    def _uri(self, alias: str) -> Uri:
+        """Where the connection of an alias is, if connect() does not say. Raises
+        ConnectionConfigException."""
+        if alias in self._clients:
+            return self._clients[alias].folder
+        if alias in self._configs:
+            uri: Uri = self._configs[alias]["uri"]
+            return uri
+        if alias == DEFAULT_ALIAS or os.environ.get(URI_VARIABLE):
+            return default_uri()
+        raise ConnectionConfigException(
+            message=f"nothing says where connection {alias} is: connect({alias!r}, uri=...)"
+        )
+
+    def disconnect(self, alias: str) -> None:
+        """Close a connection; connect(alias) opens it again. Nothing if there is none."""
         with self._lock:
             client = self._clients.pop(check_text("alias", alias), None)
         if client is not None:
             client.close()
 
     def remove_connection(self, alias: str) -> None:
-        """As disconnect."""
+        """Close a connection, and forget where it is."""
         self.disconnect(alias)
+        self._configs.pop(alias, None)
 
-    def has_connection(self, alias: str = DEFAULT_ALIAS) -> bool:
+    async def async_disconnect(self, alias: str) -> None:
+        """As disconnect, in a thread."""
+        await asyncio.to_thread(self.disconnect, alias)
+
+    async def async_remove_connection(self, alias: str) -> None:
+        """As remove_connection, in a thread."""
+        await asyncio.to_thread(self.remove_connection, alias)
+
+    def has_connection(self, alias: str) -> bool:
         """Whether a connection of this alias is open."""
         return check_text("alias", alias) in self._clients
 
-    def list_connections(self) -> list[tuple[str, MilvusClient]]:
-        """(alias, client) of every open connection."""
-        return list(self._clients.items())
+    def list_connections(self) -> list[tuple[str, MilvusClient | None]]:
+        """(alias, client) of every connection that is known, None for one that is not open."""
+        with self._lock:
+            known = dict.fromkeys((DEFAULT_ALIAS, *self._configs, *self._clients))
+            return [(alias, self._clients.get(alias)) for alias in known]
 
     def get_connection_addr(self, alias: str) -> dict[str, str]:
-        """{"uri": folder} of a connection, {} if there is none."""
-        client = self._clients.get(check_text("alias", alias))
-        return {} if client is None else {"uri": str(client.folder)}
+        """{"address": folder, "user": ...} of a connection, with "db_name" if it is open; {} if
+        none is known."""
+        with self._lock:
+            client = self._clients.get(check_text("alias", alias))
+            config = self._configs.get(alias, {})
+        user = str(config.get("user", ""))
+        if client is not None:
+            return {"address": str(client.folder), "user": user, "db_name": client.database}
+        return {"address": str(config["uri"]), "user": user} if config else {}
 
     def client(self, alias: str = DEFAULT_ALIAS) -> MilvusClient:
         """The client of a connection; `default` is opened if need be.
@@ -93,126 +164,43 @@ class Connections:
         Raises ConnectionNotExistException.
         """
         client = self._clients.get(check_text("alias", alias))
-        if client is None and alias == DEFAULT_ALIAS:
-            self.connect()
-            client = self._clients[alias]
-        if client is None:
-            raise ConnectionNotExistException(message=f"no connection {alias}: connect() first")
-        return client
+        if client is not None:
+            return client
+        if alias != DEFAULT_ALIAS:
+            raise ConnectionNotExistException(
+                message=f"no connection {alias} is open: connect() first"
+            )
+        with self._lock:  # one of several threads opens it
+            client = self._clients.get(alias)
+            return client or self._connect(alias, None, "", "", "", "", {})
+
+
+def _uri_of(given: dict[str, Any]) -> Uri | None:
+    """What a connection's keywords say; None if they say nothing."""
+    # "" is nothing, as in pymilvus.
+    address, uri, host, port = (
+        None if isinstance(value, str) and not value else value for value in given.values()
+    )
+    if address is not None:
+        return f"http://{check_text('address', address)}"
+    if uri is not None:
+        found: Uri = uri
+        return found
+    if host is None and port is None:
+        return None
+    name = DEFAULT_HOST if host is None else check_text("host", host)
+    number = DEFAULT_PORT if port is None else port
+    if isinstance(number, bool) or not isinstance(number, str | int) or not str(number).isdecimal():
+        raise ConnectionConfigException(message=f"port {shown(number)} is not a number")
+    return f"http://{name}:{number}"
+
+
+def _elsewhere(alias: str, present: MilvusClient) -> ConnectionConfigException:
+    return ConnectionConfigException(
+        message=f"connection {alias} is open on {present.folder}: disconnect() it first"
+    )
 
 
 connections = Connections()
-
-
-class Utility:
-    """pymilvus' `utility`: collections by name, on a connection."""
-
-    def has_collection(
-        self, collection_name: str, using: str = DEFAULT_ALIAS, timeout: float | None = None
-    ) -> bool:
-        """Whether a collection has this name."""
-        return connections.client(using).has_collection(collection_name, timeout)
-
-    def list_collections(
-        self, timeout: float | None = None, using: str = DEFAULT_ALIAS, **kwargs: Any
-    ) -> list[str]:
-        """The names of all collections."""
-        return connections.client(using).list_collections(timeout=timeout, **kwargs)
-
-    def drop_collection(
-        self, collection_name: str, timeout: float | None = None, using: str = DEFAULT_ALIAS
-    ) -> None:
-        """Drop a collection. Nothing if there is none of this name."""
-        connections.client(using).drop_collection(collection_name, timeout)
-
-    def rename_collection(
-        self,
-        old_collection_name: str,
-        new_collection_name: str,
-        new_db_name: str = "",
-        timeout: float | None = None,
-        using: str = DEFAULT_ALIAS,
-    ) -> None:
-        """Give a collection another name."""
-        connections.client(using).rename_collection(
-            old_collection_name, new_collection_name, new_db_name, timeout
-        )
-
-    def load_state(
-        self,
-        collection_name: str,
-        partition_names: list[str] | None = None,
-        using: str = DEFAULT_ALIAS,
-        timeout: float | None = None,
-    ) -> LoadState:
-        """NotExist, NotLoad or Loaded."""
-        client = connections.client(using)
-        state = client.get_load_state(collection_name, timeout=timeout)["state"]
-        if state != LoadState.NotExist:
-            check_partitions(client.info(collection_name), partition_names)
-        return state
-
-    def loading_progress(
-        self,
-        collection_name: str,
-        partition_names: list[str] | None = None,
-        using: str = DEFAULT_ALIAS,
-        timeout: float | None = None,
-    ) -> dict[str, str]:
-        """{"loading_progress": "100%"} of a loaded collection, "0%" of another."""
-        state = self.load_state(collection_name, partition_names, using, timeout)
-        return {"loading_progress": "100%" if state == LoadState.Loaded else "0%"}
-
-    def wait_for_loading_complete(
-        self,
-        collection_name: str,
-        partition_names: list[str] | None = None,
-        timeout: float | None = None,
-        using: str = DEFAULT_ALIAS,
-    ) -> None:
-        """Return when a loaded collection is in memory. Raises CollectionNotLoadedException."""
-        client = connections.client(using)
-        check_partitions(client.info(collection_name), partition_names)
-        client.refresh_load(collection_name, timeout)
-
-    def index_building_progress(
-        self,
-        collection_name: str,
-        index_name: str = "",
-        using: str = DEFAULT_ALIAS,
-        timeout: float | None = None,
-    ) -> dict[str, int]:
-        """Rows of sealed segments, and how many of them the index covers."""
-        check_timeout(timeout)
-        check_text("index_name", index_name)
-        client = connections.client(using)
-        names = [index_name] if index_name else client.list_indexes(collection_name)
-        described = [client.describe_index(collection_name, name) for name in names]
-        return {
-            key: sum(d[key] for d in described)
-            for key in ("total_rows", "indexed_rows", "pending_index_rows")
-        }
-
-    def wait_for_index_building_complete(
-        self,
-        collection_name: str,
-        index_name: str = "",
-        timeout: float | None = None,
-        using: str = DEFAULT_ALIAS,
-    ) -> None:
-        """Wait until all sealed segments have their indexes. Raises TimeoutException."""
-        client = connections.client(using)
-        client.describe_collection(collection_name)
-        client.wait_for_files(timeout)
-
-    def get_server_version(self, using: str = DEFAULT_ALIAS, timeout: float | None = None) -> str:
-        """walvec's own version."""
-        return connections.client(using).get_server_version(timeout)
-
-    if not TYPE_CHECKING:  # type checkers go on to refuse names that are not there
-
-        def __getattr__(self, name: str) -> Any:
-            return missing(self, UTILITY_FUNCTIONS, name)
-
-
-utility = Utility()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=connections._forked)

@@ -1,12 +1,18 @@
 """The errors of walvec by name, as in pymilvus: `from walvec.exceptions import ParamError`."""
 
 from walvec.wal.errors import (
+    AliasAlreadyExistException,
+    AliasNotExistException,
+    AmbiguousIndexName,
     CallError,
+    CannotInferSchemaException,
     CollectionAlreadyExistException,
     CollectionNotExistException,
     CollectionNotLoadedException,
     CommitFailedException,
+    ConnectionConfigException,
     ConnectionNotExistException,
+    DatabaseNotExistException,
     DataNotMatchException,
     DiskFullException,
     ExpressionException,
@@ -21,7 +27,9 @@ from walvec.wal.errors import (
     MilvusException,
     NotSupportedException,
     ParamError,
+    PartitionAlreadyExistException,
     PartitionNotExistException,
+    PartitionNotLoadedException,
     ReadOnlyException,
     ReopenError,
     RestoreError,
@@ -35,28 +43,65 @@ from walvec.wal.errors import (
     WaitError,
 )
 
+# Finer names that pymilvus has for wrong calls. Here one of the classes below CallError is raised,
+# as it is for other calls of the same kind, and an `except` clause finds it by either name.
+AutoIDException = CallError
+ClusteringKeyException = CallError
+DataTypeNotMatchException = CallError
+DataTypeNotSupportException = CallError
+DescribeCollectionException = CallError
+FieldTypeException = CallError
+FieldsTypeException = CallError
+FunctionsTypeException = CallError
+InvalidConsistencyLevel = CallError
+PartitionKeyException = CallError
+PrimaryKeyException = CallError
+MilvusUnavailableException = WaitError
+ConnectError = StoreUnusableException
+
 __all__ = [
+    "AliasAlreadyExistException",
+    "AliasNotExistException",
+    "AmbiguousIndexName",
+    "AutoIDException",
     "CallError",
+    "CannotInferSchemaException",
+    "ClusteringKeyException",
     "CollectionAlreadyExistException",
     "CollectionNotExistException",
     "CollectionNotLoadedException",
     "CommitFailedException",
+    "ConnectError",
+    "ConnectionConfigException",
     "ConnectionNotExistException",
     "DataNotMatchException",
+    "DataTypeNotMatchException",
+    "DataTypeNotSupportException",
+    "DatabaseNotExistException",
+    "DescribeCollectionException",
     "DiskFullException",
     "ExpressionException",
     "FieldNotExistException",
+    "FieldTypeException",
+    "FieldsTypeException",
     "FormatException",
+    "FunctionsTypeException",
     "IndexAlreadyExistException",
     "IndexNotExistException",
     "IndexNotSupportedException",
+    "InvalidConsistencyLevel",
     "LockTimeoutException",
     "LogCorruptedException",
     "MemoryException",
     "MilvusException",
+    "MilvusUnavailableException",
     "NotSupportedException",
     "ParamError",
+    "PartitionAlreadyExistException",
+    "PartitionKeyException",
     "PartitionNotExistException",
+    "PartitionNotLoadedException",
+    "PrimaryKeyException",
     "ReadOnlyException",
     "ReopenError",
     "RestoreError",

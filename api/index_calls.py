@@ -93,10 +93,11 @@ class IndexCalls(Session):
         check_options("describe_index", kwargs)
         self._time(timeout)
         info = self.info(collection_name)
-        index = _index_of(info, index_name)
+        index = index_of(info, index_name)
         total, indexed = self._store.with_state(lambda state: _coverage(state, info.id, index))
         return {
             **index.params,
+            **index.properties,
             "index_type": index.index_type,
             **({"metric_type": index.metric_type} if index.metric_type else {}),
             "field_name": index.field_name,
@@ -110,13 +111,14 @@ class IndexCalls(Session):
     def drop_index(
         self, collection_name: str, index_name: str, timeout: float | None = None, **kwargs: Any
     ) -> None:
-        """Drop an index of a released collection. A vector field falls back to Annoy, COSINE.
+        """Drop an index; the filters of a scalar field scan from now on. That of a vector field
+        only while the collection is released: the default index takes its place.
 
         Raises IndexNotExistException, ParamError where the collection is loaded.
         """
         check_options("drop_index", kwargs)
         info = self.info(collection_name)
-        index = _index_of(info, index_name)
+        index = index_of(info, index_name)
         field = info.schema.by_id[index.field_id]
         if info.loaded and field.is_vector:
             raise ParamError(
@@ -133,7 +135,7 @@ def _is_explicit(index: IndexSpec) -> bool:
     return not index.name.startswith(IMPLICIT_INDEX)
 
 
-def _index_of(info: CollectionInfo, name: str) -> IndexSpec:
+def index_of(info: CollectionInfo, name: str) -> IndexSpec:
     """An index by its name, or by its field's."""
     found = info.indexes.get(check_text("index_name", name))
     if found is None and name in info.schema.by_name:
@@ -148,6 +150,6 @@ def _coverage(state: State, collection_id: int, index: IndexSpec) -> tuple[int, 
     collection = state.collections[collection_id]
     sealed = [s for s in collection.segments.values() if s.sealed]
     total = sum(s.rows for s in sealed)
-    if not index.metric_type or not needs_file(index):
+    if not needs_file(index):
         return total, total
     return total, sum(s.rows for s in sealed if index_file(index) in s.files)

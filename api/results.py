@@ -89,6 +89,11 @@ class Hit(dict[str, Any]):
         return self.distance
 
     @property
+    def highlight(self) -> Any:
+        """None: nothing is highlighted here."""
+        return self.get("highlight")
+
+    @property
     def entity(self) -> Hit:
         """The hit itself, as in pymilvus: it finds the entity's fields."""
         return self
@@ -144,6 +149,9 @@ class Hits(list[Hit]):
             hits.append(hit)
         list.__init__(self, hits)
 
+    def materialize(self) -> None:
+        """Nothing: pymilvus decodes some fields late, here all are there."""
+
     def __str__(self) -> str:
         return _shown(self, "entities")
 
@@ -161,6 +169,10 @@ class SearchResult(list[Hits]):
         list.__init__(self, hits)
         self.extra = extra or {}
         self.recalls: list[float] | None = None
+        self.agg_buckets: list[Any] = []
+
+    def materialize(self) -> None:
+        """Nothing: pymilvus decodes some fields late, here all are there."""
 
     def __str__(self) -> str:
         more = f" ... and {len(self) - SHOWN} results remaining" if len(self) > SHOWN else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,16 @@ from walvec.arguments import (
 )
 from walvec.results import ConsistencyLevel
 from walvec.segments.attacher import Attacher
-from walvec.segments.catalog import CollectionInfo
+from walvec.segments.catalog import CollectionInfo, DatabaseInfo
 from walvec.segments.commands import SEGMENT_MAX_BYTES, Command
+from walvec.segments.read_handle import database_of
 from walvec.segments.settings import Settings
-from walvec.segments.state import DEFAULT_PARTITION
+from walvec.segments.state import DEFAULT_DATABASE
 from walvec.segments.store import Store
 from walvec.segments.writer import Outcome
 from walvec.wal.errors import (
+    DatabaseNotExistException,
     FieldNotExistException,
-    NotSupportedException,
     ParamError,
     PartitionNotExistException,
     StoreClosedException,
@@ -79,6 +81,7 @@ class Session:
         timeout: seconds, for every call that names none. read_only: change nothing on disk.
         durability: "full", or "last-transaction" (a power cut may lose the last transaction).
         lock_timeout: seconds to wait for another process that is writing.
+        db_name: the database of calls that name none; it must exist.
         follow: take over what other processes do at once, in a thread, not at the next call.
         segment_max_bytes: vectors in a growing segment before it is sealed.
         checkpoint_events, checkpoint_bytes: the state is saved after so many events, or bytes of
@@ -87,8 +90,7 @@ class Session:
 
         Raises StoreUnusableException, LockTimeoutException, ParamError.
         """
-        if check_text("db_name", db_name) not in ("", "default"):
-            raise NotSupportedException(message=f"db_name {shown(db_name)}: there is one, default")
+        self._database = check_text("db_name", db_name) or DEFAULT_DATABASE
         check_server_options(kwargs)
         check_flag("read_only", read_only)
         check_text("durability", durability)
@@ -108,6 +110,11 @@ class Session:
         self._open_store: Store | None = stores.acquire(
             uri, read_only, settings, check_flag("follow", follow)
         )
+        try:
+            self._database_info(self._database)
+        except DatabaseNotExistException:
+            self.close()
+            raise
 
     def __reduce__(self) -> str:
         raise TypeError(
@@ -150,11 +157,23 @@ class Session:
         """The store's folder."""
         return self._store.folder
 
+    @property
+    def database(self) -> str:
+        """The database of calls that name none."""
+        return self._database
+
     def info(self, collection_name: str) -> CollectionInfo:
-        """What is known of a collection beside its rows. Raises CollectionNotExistException."""
+        """What is known of a collection, by name or alias, beside its rows.
+
+        Raises CollectionNotExistException.
+        """
         if not isinstance(collection_name, str) or not collection_name:
             raise ParamError(message=f"collection_name {shown(collection_name)} is not a name")
-        return self._store.info(collection_name)
+        return self._store.info(collection_name, self._database)
+
+    def _database_info(self, name: str) -> DatabaseInfo:
+        """A database by its name, "" for that of this client. Raises DatabaseNotExistException."""
+        return database_of(self._store.current(), check_text("db_name", name) or self._database)
 
 
 def check_timeout(timeout: float | None) -> float | None:
@@ -169,13 +188,21 @@ def check_server_options(options: dict[str, Any]) -> None:
             raise ParamError(message=f"MilvusClient() does not take {name}={shown(value)}")
 
 
-def check_partitions(info: CollectionInfo, names: str | list[str] | None) -> None:
-    """Raise PartitionNotExistException unless the names are empty or the default partition's."""
-    for name in [names] if isinstance(names, str) else check_texts("partition names", names):
-        if name not in ("", DEFAULT_PARTITION) and name not in info.partitions:
+def partitions_of(info: CollectionInfo, names: str | Sequence[str] | None) -> frozenset[int] | None:
+    """The ids of partitions by name; None where none is named.
+
+    Raises PartitionNotExistException.
+    """
+    wanted = [names] if isinstance(names, str) else check_texts("partition_names", names)
+    found = set()
+    for name in wanted:
+        if name and name not in info.partitions:
             raise PartitionNotExistException(
                 message=f"collection {info.name} has no partition {name}"
             )
+        if name:
+            found.add(info.partitions[name])
+    return frozenset(found) or None
 
 
 def check_options(method: str, options: dict[str, Any], *known: str) -> None:

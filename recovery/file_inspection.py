@@ -18,7 +18,7 @@ from walvec.segments.files import read_columns, record_of, segment_folder
 from walvec.segments.log_rows import read_segment
 from walvec.segments.state import COLUMNS_FILE, Collection, FileRecord, Segment
 from walvec.wal.errors import LogCorruptedException
-from walvec.wal.rows import Array, Column, Rows
+from walvec.wal.rows import Array, Column, Rows, completed
 
 ATTEMPTS = 3
 UNFINISHED = {".tmp", ".draft"}
@@ -137,7 +137,8 @@ def _row_findings(
     except LogCorruptedException:
         return  # The walk has reported the entry.
     logged = {field.id: read.column(field.id, read.n) for field in collection.schema.fields}
-    for fault in _row_faults(rows, Rows(read.n, logged)):
+    # A file may be older than the last fields of the schema.
+    for fault in _row_faults(completed(rows, collection.schema), Rows(read.n, logged)):
         yield Finding(ERROR, subject, f"{fault}, though its digest is right", MADE_AGAIN)
 
 
@@ -151,8 +152,8 @@ def _row_faults(rows: Rows, logged: Rows) -> Iterator[str]:
 
 
 def _same(left: Column, right: Column) -> bool:
-    parts = ((left.values, right.values), (left.offsets, right.offsets), (left.valid, right.valid))
-    return all(_equal(a, b) for a, b in parts)
+    parts = ("values", "offsets", "valid", "inner")
+    return all(_equal(getattr(left, part), getattr(right, part)) for part in parts)
 
 
 def _equal(left: Array | None, right: Array | None) -> bool:

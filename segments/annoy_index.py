@@ -48,6 +48,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from walvec.segments import costs
+from walvec.segments.stored_vectors import blocks, to_float32, to_float64
 from walvec.wal.errors import CollectionNotLoadedException
 from walvec.wal.rows import Array
 
@@ -59,6 +61,7 @@ METRICS: dict[str, Literal["angular", "euclidean"]] = {
 FACTORS = {"COSINE": 100.0, "L2": 140.0, "IP": 200.0}
 """search_k by default, in square roots of the number of rows, for k up to 10."""
 SEEDS = 2**31
+LARGE_PART = 8
 MAX_SEARCH_K = 2**31 - 1
 
 
@@ -68,7 +71,7 @@ def default_search_k(n: int, k: int, metric: str) -> int:
 
 
 def build(vectors: Array, metric: str, params: dict[str, Any], seed: int, path: Path) -> None:
-    """Write the index of `vectors`, (n, dim) float32 with n > 0, to `path`.
+    """Write the index of `vectors`, (n, dim) of any dense type with n > 0, to `path`.
 
     One thread: with several, Annoy's files differ from run to run. Raises ImportError without
     Annoy, OSError when writing fails. Annoy may kill the process when memory is short.
@@ -78,11 +81,13 @@ def build(vectors: Array, metric: str, params: dict[str, Any], seed: int, path: 
     extra = _complement(vectors).tolist() if metric == "IP" else None
     index = annoy.AnnoyIndex(_width(vectors.shape[1], metric), METRICS[metric])
     index.set_seed(seed % SEEDS)
-    for row in range(len(vectors)):
-        vector = vectors[row].tolist()
-        if extra is not None:
-            vector.append(extra[row])
-        index.add_item(row, vector)
+    row = 0
+    for part in blocks(vectors):
+        for vector in to_float32(np.ascontiguousarray(vectors[part])).tolist():
+            if extra is not None:
+                vector.append(extra[row])
+            index.add_item(row, vector)
+            row += 1
     index.build(int(params["n_trees"]), n_jobs=1)
     index.save(str(path))
     index.unload()
@@ -90,7 +95,10 @@ def build(vectors: Array, metric: str, params: dict[str, Any], seed: int, path: 
 
 def _complement(vectors: Array) -> Array:
     """sqrt(M^2 - |x|^2) of each row, (n,) float64, where M is the largest |x|."""
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    squares = np.empty(len(vectors))
+    for part in blocks(vectors):
+        values = to_float64(vectors[part])
+        np.einsum("ij,ij->i", values, values, out=squares[part])
     root: Array = np.sqrt(np.maximum(squares.max() - squares, 0.0))
     return root
 
@@ -117,6 +125,7 @@ class AnnoyIndex:
 
         self._metric = metric
         self._n = n
+        self._dim = dim
         self._trees = int(params["n_trees"])
         index = annoy.AnnoyIndex(_width(dim, metric), METRICS[metric])
         index.load(str(path))
@@ -128,56 +137,42 @@ class AnnoyIndex:
             )
         self._index: Any = index
 
-    def candidates(self, k: int) -> int:
-        """k: the order of what Annoy returns is exact but for float32 rounding."""
-        return k
-
     def search(
-        self, queries: Array, k: int, params: dict[str, Any], alive: Array | None = None
+        self, queries: Array, wanted: int, params: dict[str, Any], k: int
     ) -> tuple[Array, None]:
         """As `index.VectorIndex.search`; scores are None."""
         # This reference keeps the mapping while the search lasts, whoever closes the index.
         index = self._index
         if index is None:
             raise CollectionNotLoadedException(message="the index was released during the search")
-        count = self._n if alive is None else int(np.count_nonzero(alive))
-        wanted = min(k, count)
-        positions = np.full((len(queries), k), -1, np.int64)
-        if wanted:
-            share = self._n / count
-            search_k = params.get("search_k") or default_search_k(self._n, k, self._metric)
-            for i, query in enumerate(queries.tolist()):
-                if self._metric == "IP":
-                    query.append(0.0)
-                found = self._nearest(index, query, wanted, int(search_k * share), share, alive)
-                positions[i, : len(found)] = found
+        positions = np.full((len(queries), wanted), -1, np.int64)
+        search_k = self._search_k(wanted, params, k)
+        for i, query in enumerate(queries.tolist()):
+            if self._metric == "IP":
+                query.append(0.0)
+            found = index.get_nns_by_vector(query, wanted, search_k)
+            positions[i, : len(found)] = found
         return positions, None
 
-    def _nearest(
-        self,
-        index: Any,
-        query: list[float],
-        wanted: int,
-        search_k: int,
-        share: float,
-        alive: Array | None,
-    ) -> Array:
-        """Up to `wanted` live rows: asks for more until they are found or all rows were seen.
+    def cost(self, wanted: int, params: dict[str, Any], k: int) -> float:
+        """As `index.VectorIndex.cost`."""
+        return costs.trees_us(self._search_k(wanted, params, k), self._n, self._dim)
 
-        share: rows for each live row, by which more are asked for than wanted.
-        """
-        ask = wanted if alive is None else min(self._n, int(1.5 * wanted * share) + 8)
-        # Every tree holds every row, so this search_k inspects all of them.
-        most = min(MAX_SEARCH_K, 2 * self._n * self._trees)
-        while True:
-            search_k = min(max(search_k, ask), most)
-            found = np.array(index.get_nns_by_vector(query, ask, search_k), np.int64)
-            if alive is not None:
-                found = found[alive[found]]
-            if len(found) >= wanted or (ask >= self._n and search_k >= most):
-                return found[:wanted]
-            ask = min(self._n, 2 * ask)
-            search_k = 2 * search_k
+    def effort(self, wanted: int, params: dict[str, Any], k: int) -> dict[str, int]:
+        """As `index.VectorIndex.effort`."""
+        return {"search_k": self._search_k(wanted, params, k)}
+
+    def _search_k(self, wanted: int, params: dict[str, Any], k: int) -> int:
+        """How many candidates to inspect for `wanted` rows, where `params` speak of k."""
+        search_k = default_search_k(self._n, wanted, self._metric)
+        if given := params.get("search_k"):
+            search_k = int(given * search_k / default_search_k(self._n, k, self._metric))
+        # Every tree holds every row, so this inspects all of them. Of a large part of the rows
+        # nothing less finds nearly all.
+        most = 2 * self._n * self._trees
+        if wanted > max(k, self._n // LARGE_PART):
+            search_k = most
+        return min(max(search_k, wanted), most, MAX_SEARCH_K)
 
     def close(self) -> None:
         """Unmap the file, at once or when the searches under way have ended."""

@@ -24,10 +24,16 @@ from walvec.segments.files import (
     segment_folder,
 )
 from walvec.segments.growing import FixedColumns
-from walvec.segments.index import IndexSpec, VectorIndex, needs_file
-from walvec.segments.index_files import NotAsRecorded, open_index_file
+from walvec.segments.index import IndexSpec, needs_file
+from walvec.segments.index_files import (
+    Columns,
+    NotAsRecorded,
+    OpenIndexes,
+    open_index_file,
+)
 from walvec.segments.loaded import LoadedCollection
 from walvec.segments.loaded_segment import keys_of
+from walvec.segments.mapping import columns_of_file, maps_some
 from walvec.segments.pk_index import PkIndex
 from walvec.segments.state import COLUMNS_FILE, FileRecord, State, index_file
 from walvec.segments.store import Store
@@ -44,8 +50,8 @@ class Unused(NamedTuple):
     collection_id: int
     schema: Schema
     segment_id: int
-    rows: int
-    mapped: bool
+    held: Columns
+    properties: dict[str, str]
     indexes: list[tuple[IndexSpec, FileRecord]]
     columns: FileRecord | None
 
@@ -53,7 +59,7 @@ class Unused(NamedTuple):
 class Opened(NamedTuple):
     """What was opened for it."""
 
-    indexes: dict[int, VectorIndex]
+    indexes: OpenIndexes
     columns: tuple[FixedColumns, PkIndex] | None
 
 
@@ -109,7 +115,7 @@ class Attacher(Worker):
             if self._stopping:
                 return
             opened = self._open(unused)
-            if opened.indexes or opened.columns:
+            if any(opened.indexes) or opened.columns:
                 self._put_in_place(unused, opened)
 
     def _find_unused(self, state: State) -> list[Unused]:
@@ -125,15 +131,16 @@ class Attacher(Worker):
 
     def _open(self, unused: Unused) -> Opened:
         folder = segment_folder(self._store.segments_folder, unused.segment_id)
-        indexes: dict[int, VectorIndex] = {}
+        indexes = OpenIndexes({}, {})
         for index, record in unused.indexes:
             path = folder / index_file(index)
             if self._is_useless(unused.segment_id, path, record):
                 continue
             seen = identity(path)
             try:
+                mapped = is_mapped({**unused.properties, **index.properties})
                 found = open_index_file(
-                    index, folder, record, unused.rows, unused.schema, mapped=unused.mapped
+                    index, folder, record, unused.held, unused.schema, mapped=mapped
                 )
             except NotAsRecorded:
                 self._note_damaged(unused.segment_id, path, record, seen)
@@ -141,7 +148,7 @@ class Attacher(Worker):
             if found is None:
                 self._useless[unused.segment_id, path.name] = (record, seen)
             else:
-                indexes[index.id] = found
+                indexes.add(index, found)
         return Opened(indexes, self._map_columns(unused, folder / COLUMNS_FILE))
 
     def _map_columns(self, unused: Unused, path: Path) -> tuple[FixedColumns, PkIndex] | None:
@@ -153,7 +160,7 @@ class Attacher(Worker):
         if rows is None:
             self._note_damaged(unused.segment_id, path, record, seen)
             return None
-        columns = FixedColumns(rows, mapped=True)
+        columns = columns_of_file(rows, unused.schema, unused.properties, mapped=True)
         return columns, keys_of(columns.column(unused.schema.primary.id, columns.n))
 
     def _is_useless(self, segment_id: int, path: Path, record: FileRecord) -> bool:
@@ -174,8 +181,7 @@ class Attacher(Worker):
         def put(loaded: LoadedCollection) -> None:
             # An index may have been dropped meanwhile, or the segment merged into another.
             there = {i.id for i in store.published.collections[number].indexes.values()}
-            indexes = {i: index for i, index in opened.indexes.items() if i in there}
-            loaded.attach(unused.segment_id, indexes)
+            loaded.attach(unused.segment_id, opened.indexes.among(there))
             if opened.columns is not None:
                 loaded.read_from(unused.segment_id, *opened.columns)
 
@@ -187,21 +193,28 @@ def _unused(state: State, published: Published) -> Iterator[Unused]:
         collection = state.collections.get(number)
         if collection is None:
             continue
-        mapped = is_mapped(collection.properties)
+        mapped = maps_some(collection.schema, collection.properties)
         for used in view.segments:
             segment = collection.segments.get(used.segment.id)
             if segment is None or not segment.sealed or not used.segment.sealed:
                 continue
+            in_use = {*used.indexes, *(index.index_id for index in used.scalars.values())}
             indexes = [
                 (index, segment.files[index_file(index)])
                 for index in collection.indexes.values()
                 if needs_file(index)
-                and index.id not in used.indexes
+                and index.id not in in_use
                 and index_file(index) in segment.files
             ]
             to_map = mapped and not used.segment.columns.mapped
             columns = segment.files.get(COLUMNS_FILE) if to_map else None
             if indexes or columns is not None:
                 yield Unused(
-                    number, collection.schema, segment.id, segment.rows, mapped, indexes, columns
+                    number,
+                    collection.schema,
+                    segment.id,
+                    used.segment.columns,
+                    dict(collection.properties),
+                    indexes,
+                    columns,
                 )

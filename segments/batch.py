@@ -7,26 +7,28 @@ from typing import NamedTuple
 import numpy as np
 
 from walvec.wal.entry import Payload, payload_of
-from walvec.wal.rows import DTYPES, Column, Layout, Rows, encode_rows
+from walvec.wal.rows import DTYPES, Column, Layout, Rows, completed, encode_rows
 from walvec.wal.schema import DataType, Schema
 
 MAX_EVENT_BYTES = 16 << 20
 
 
 class Batch(NamedTuple):
-    """Rows made ready for the log, in chunks of at most 16 MiB."""
+    """Rows made ready for the log, in chunks of at most 16 MiB, for one partition: None for the
+    default one."""
 
     chunks: list[tuple[Rows, Layout, Payload]]
     n: int
+    partition: int | None = None
 
 
-def batch_of(rows: Rows) -> Batch:
+def batch_of(rows: Rows, partition: int | None = None) -> Batch:
     """Encode and hash rows. The arrays are kept, not copied."""
     if rows.n == 1 or (size := rows.nbytes()) <= MAX_EVENT_BYTES:
-        return Batch([_chunk(rows)], rows.n)
+        return Batch([_chunk(rows)], rows.n, partition)
     step = max(1, MAX_EVENT_BYTES * rows.n // size)
     parts = [rows.slice(i, min(i + step, rows.n)) for i in range(0, rows.n, step)]
-    return Batch([_chunk(part) for part in parts], rows.n)
+    return Batch([_chunk(part) for part in parts], rows.n, partition)
 
 
 def _chunk(rows: Rows) -> tuple[Rows, Layout, Payload]:
@@ -42,3 +44,9 @@ def with_auto_ids(rows: Rows, schema: Schema, first_id: int | None) -> Rows:
     ids = np.arange(first_id, first_id + rows.n, dtype=DTYPES[DataType.INT64])
     column = Column.of_texts(map(str, ids.tolist())) if primary.is_text else Column(ids)
     return Rows(rows.n, {primary.id: column, **rows.columns})
+
+
+def whole_rows(rows: Rows, schema: Schema, first_id: int | None) -> Rows:
+    """Rows of the log as the collection has them now: with automatic ids, and the fields that
+    were added since."""
+    return completed(with_auto_ids(rows, schema, first_id), schema)

@@ -9,11 +9,12 @@ looks for it under the name it was told: see file_maker.
 
 One JSON object a line, requests on standard input, replies on standard output:
 
-    {"vectors": path, "offset": bytes, "n": rows, "dim": dim, "spec": IndexSpec data, "out": path}
-    {"ok": true, "params": {...}}
+    {"columns": path, "field": Field data, "spec": IndexSpec data, "out": path}
+    {"ok": true, "params": {...}, "rows": n}
     {"ok": false, "error": "..."}
 
-`vectors` is read in place (mapped): n rows of dim float32 in C order from `offset` on.
+The field's column is read in place from the columns file, which is mapped. Of a vector field
+that may be null only the rows that are not are indexed, in their order: `rows` of them.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ import weakref
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
+from walvec.segments.files import map_column
 from walvec.segments.index import IndexSpec, build_index, say_clamped
+from walvec.segments.scalar_build import write_scalar_index
+from walvec.wal.schema import Field
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MAX_STDERR_CHARS = 400
@@ -62,24 +64,16 @@ class Builder:
         _builders.add(self)
 
     def build(
-        self,
-        spec: IndexSpec,
-        vectors: str | Path,
-        offset: int,
-        n: int,
-        dim: int,
-        out: str | Path,
+        self, spec: IndexSpec, field: Field, columns: str | Path, out: str | Path
     ) -> dict[str, Any]:
-        """Build an index from `vectors`, a file, into the file `out`, as `index.build_index` does.
+        """Build an index of a field in a columns file (see files.py), into the file `out`.
 
         Blocks until it is there and returns the parameters used. Raises BuildFailed if the
         child reports an error, dies (the next build starts another), or `close` was called.
         """
         request = {
-            "vectors": str(Path(vectors).absolute()),
-            "offset": offset,
-            "n": n,
-            "dim": dim,
+            "columns": str(Path(columns).absolute()),
+            "field": field.to_data(),
             "spec": spec.to_data(),
             "out": str(Path(out).absolute()),
         }
@@ -88,7 +82,7 @@ class Builder:
         if not reply["ok"]:
             raise BuildFailed(str(reply["error"]))
         params: dict[str, Any] = reply["params"]
-        say_clamped(spec, params, n)
+        say_clamped(spec, params, reply["rows"])
         return params
 
     def _ask(self, request: str) -> dict[str, Any]:
@@ -193,14 +187,16 @@ def _hang_up(child: subprocess.Popen[str]) -> None:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Carry out one request; every error is a reply."""
     try:
-        n, dim = int(request["n"]), int(request["dim"])
-        vectors = np.empty((0, dim), np.float32)
-        if n:
-            vectors = np.memmap(
-                request["vectors"], np.float32, "r", int(request["offset"]), (n, dim)
-            )
-        spec = IndexSpec.from_data(request["spec"])
-        return {"ok": True, "params": build_index(spec, vectors, request["out"])}
+        field = Field.from_data(request["field"])
+        column = map_column(Path(request["columns"]), field)
+        spec, out = IndexSpec.from_data(request["spec"]), Path(request["out"])
+        if spec.is_scalar:
+            write_scalar_index(spec.index_type, field, column, out)
+            return {"ok": True, "params": spec.params, "rows": len(column)}
+        vectors = column.values
+        if column.valid is not None and not column.valid.all():
+            vectors = vectors[column.valid]
+        return {"ok": True, "params": build_index(spec, vectors, out), "rows": len(vectors)}
     except Exception as error:
         return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from walvec.segments.batch import Batch, batch_of, with_auto_ids
+from walvec.segments.batch import Batch, batch_of, whole_rows
 from walvec.segments.index import IndexSpec
 from walvec.segments.state import (
     COLUMNS_FILE,
@@ -21,18 +21,18 @@ from walvec.segments.state import (
     index_file,
 )
 from walvec.wal.entry import Payload
-from walvec.wal.errors import CollectionNotExistException, IndexNotExistException
+from walvec.wal.errors import (
+    CollectionNotExistException,
+    IndexNotExistException,
+    PartitionNotExistException,
+)
 from walvec.wal.events import (
-    CollectionAltered,
-    CollectionCreated,
-    CollectionDropped,
-    CollectionLoaded,
-    CollectionReleased,
-    CollectionRenamed,
+    CollectionTruncated,
     Event,
     IndexCreated,
     IndexDropped,
     RowsDeleted,
+    RowsExpired,
     RowsInserted,
     RowsUpserted,
     SegmentPersisted,
@@ -40,10 +40,11 @@ from walvec.wal.events import (
     SegmentsSealed,
 )
 from walvec.wal.rows import Column, Rows
-from walvec.wal.schema import Schema
 
 SEGMENT_MAX_BYTES = 64 << 20
 SEGMENT_MAX_BYTES_PROPERTY = "segment.max_bytes"
+CHANGED = "changed"
+"""The result of a command that did nothing, because rows have changed that it depends on."""
 IMPLICIT_INDEX = "_default_"
 """Prefix of the names of indexes that nobody asked for: every vector field has one until
 `create_index` replaces it."""
@@ -76,6 +77,7 @@ class IndexWish(NamedTuple):
     index_type: str
     metric_type: str
     params: dict[str, Any]
+    properties: dict[str, str] = {}
 
     def with_id(self, index_id: int) -> IndexSpec:
         """The index itself, once the command has an id for it."""
@@ -91,82 +93,107 @@ def collection_of(state: State, collection_id: int, name: str) -> Collection:
     return collection
 
 
-def create_collection(
-    name: str,
-    schema: Schema,
-    properties: dict[str, str],
-    indexes: Sequence[IndexWish],
-    *,
-    load: bool,
-    consistency_level: str,
-    num_shards: int,
-) -> Command:
-    """A collection, an index for every vector field and, with `load`, its load: one transaction."""
-
-    def decide(state: State) -> Decision:
-        collection_id, partition_id = state.next_id, state.next_id + 1
-        created = CollectionCreated(
-            collection_id,
-            name,
-            schema.to_data(),
-            {DEFAULT_PARTITION: partition_id},
-            properties,
-            consistency_level,
-            num_shards,
-        )
-        drafts = [Draft(created)]
-        for number, wish in enumerate(indexes, partition_id + 1):
-            drafts.append(Draft(IndexCreated(collection_id, wish.with_id(number).to_data())))
-        if load:
-            drafts.append(Draft(CollectionLoaded(collection_id)))
-        return Decision(drafts, collection_id)
-
-    return decide
-
-
 def insert(
-    collection_id: int, name: str, batch: Batch, max_bytes: int, *, upsert: bool = False
+    collection_id: int,
+    name: str,
+    batches: Sequence[Batch],
+    max_bytes: int,
+    *,
+    upsert: bool = False,
+    unless_written_since: int | None = None,
 ) -> Command:
-    """Append rows to the growing segment, which is sealed if it reaches its upper limit.
+    """Append rows to the growing segments of their partitions; one that reaches its upper limit is
+    sealed.
 
-    The result is the first of the auto ids, None where the rows bring their own.
+    unless_written_since: a seq; the rows depend on those that were there at it, and nothing is
+    stored if these have changed. The result is the first of the auto ids, which go through the
+    batches in order; None where the rows bring their own; CHANGED where nothing was stored.
     """
     kind = RowsUpserted if upsert else RowsInserted
 
     def decide(state: State) -> Decision:
         collection = collection_of(state, collection_id, name)
-        partition = collection.partitions[DEFAULT_PARTITION]
-        segment = collection.growing.get(partition)
-        filled = collection.segments[segment].rows if segment is not None else 0
-        segment = state.next_id if segment is None else segment
-        primary = collection.schema.primary
-        auto = primary.auto_id and primary.id not in batch.chunks[0][0].columns
+        if unless_written_since is not None and collection.written > unless_written_since:
+            return Decision([], CHANGED)
+        schema = collection.schema
+        auto = schema.primary.auto_id and schema.primary.id not in batches[0].chunks[0][0].columns
         first = next_id = collection.next_auto_id if auto else None
-        drafts = []
-        for rows, layout, payload in batch.chunks:
-            event = kind(collection_id, partition, segment, rows.n, next_id, layout)
-            drafts.append(Draft(event, payload, with_auto_ids(rows, collection.schema, next_id)))
-            next_id = None if next_id is None else next_id + rows.n
         limit = int(collection.properties.get(SEGMENT_MAX_BYTES_PROPERTY, max_bytes))
-        if (filled + batch.n) * collection.schema.vector_bytes >= limit:
-            drafts.append(Draft(SegmentsSealed(collection_id, (segment,), "size")))
+        drafts: list[Draft] = []
+        full = []
+        next_segment = state.next_id
+        for batch in batches:
+            partition = _partition_of(collection, batch)
+            segment = collection.growing.get(partition, next_segment)
+            next_segment += segment == next_segment
+            for rows, layout, payload in batch.chunks:
+                event = kind(collection_id, partition, segment, rows.n, next_id, layout)
+                drafts.append(Draft(event, payload, whole_rows(rows, schema, next_id)))
+                next_id = None if next_id is None else next_id + rows.n
+            present = collection.segments.get(segment)
+            filled = batch.n if present is None else batch.n + present.rows
+            if filled * schema.vector_bytes >= limit:
+                full.append(segment)
+        if full:
+            drafts.append(Draft(SegmentsSealed(collection_id, tuple(full), "size")))
         return Decision(drafts, first)
 
     return decide
 
 
-def delete(collection_id: int, name: str, pk_field: int, pks: Column) -> Command:
-    """Tombstones for primary keys. The result is their number."""
+def _partition_of(collection: Collection, batch: Batch) -> int:
+    partition = batch.partition
+    if partition is None:
+        partition = collection.partitions[DEFAULT_PARTITION]
+    elif partition not in collection.partitions.values():
+        raise PartitionNotExistException(
+            message=f"a partition of collection {collection.name} was dropped meanwhile"
+        )
+    return partition
+
+
+def delete(
+    collection_id: int,
+    name: str,
+    pk_field: int,
+    pks: Column,
+    *,
+    unless_written_since: int | None = None,
+) -> Command:
+    """Tombstones for primary keys. The result is their number, or CHANGED as for `insert`."""
     rows = Rows(len(pks), {pk_field: pks})
     chunks = batch_of(rows).chunks
 
     def decide(state: State) -> Decision:
-        collection_of(state, collection_id, name)
+        collection = collection_of(state, collection_id, name)
+        if unless_written_since is not None and collection.written > unless_written_since:
+            return Decision([], CHANGED)
         drafts = [
             Draft(RowsDeleted(collection_id, part.n, layout), payload, part)
             for part, layout, payload in chunks
         ]
         return Decision(drafts, rows.n)
+
+    return decide
+
+
+def truncate(collection_id: int, name: str) -> Command:
+    """Take all rows away."""
+
+    def decide(state: State) -> Decision:
+        collection = collection_of(state, collection_id, name)
+        empty = not collection.segments
+        return Decision([] if empty else [Draft(CollectionTruncated(collection_id))])
+
+    return decide
+
+
+def expire(collection_id: int, name: str, until: int) -> Command:
+    """Take away the rows of all entries up to the seq `until`, unless another did."""
+
+    def decide(state: State) -> Decision:
+        gone = collection_of(state, collection_id, name).expired >= until
+        return Decision([] if gone else [Draft(RowsExpired(collection_id, until))])
 
     return decide
 
@@ -179,26 +206,6 @@ def flush(collection_id: int, name: str) -> Command:
         growing = tuple(sorted(collection.growing.values()))
         drafts = [Draft(SegmentsSealed(collection_id, growing, "flush"))] if growing else []
         return Decision(drafts, sorted(collection.segments))
-
-    return decide
-
-
-def load(collection_id: int, name: str) -> Command:
-    """Nothing if the collection is loaded already."""
-
-    def decide(state: State) -> Decision:
-        loaded = collection_of(state, collection_id, name).loaded
-        return Decision([] if loaded else [Draft(CollectionLoaded(collection_id))])
-
-    return decide
-
-
-def release(collection_id: int, name: str) -> Command:
-    """Nothing if the collection is not loaded."""
-
-    def decide(state: State) -> Decision:
-        loaded = collection_of(state, collection_id, name).loaded
-        return Decision([Draft(CollectionReleased(collection_id))] if loaded else [])
 
     return decide
 
@@ -245,23 +252,6 @@ def drop_index(
     return decide
 
 
-def drop_collection(collection_id: int, name: str) -> Command:
-    """Drop a collection with all its rows."""
-    return _single(collection_id, name, CollectionDropped(collection_id))
-
-
-def rename_collection(collection_id: int, name: str, new_name: str) -> Command:
-    """Give a collection another name."""
-    return _single(collection_id, name, CollectionRenamed(collection_id, new_name))
-
-
-def alter_collection(
-    collection_id: int, name: str, properties: dict[str, str], dropped: tuple[str, ...] = ()
-) -> Command:
-    """Set and drop properties."""
-    return _single(collection_id, name, CollectionAltered(collection_id, properties, dropped))
-
-
 def persist_segment(
     collection_id: int,
     segment_id: int,
@@ -287,13 +277,5 @@ def merge_segments(collection_id: int, sources: tuple[int, ...]) -> Command:
         collection_of(state, collection_id, str(collection_id))
         event = SegmentsMerged(collection_id, sources, state.next_id)
         return Decision([Draft(event)], state.next_id)
-
-    return decide
-
-
-def _single(collection_id: int, name: str, event: Event) -> Command:
-    def decide(state: State) -> Decision:
-        collection_of(state, collection_id, name)
-        return Decision([Draft(event)])
 
     return decide

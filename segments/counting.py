@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.commands import collection_of
 from walvec.segments.deaths import NEVER, died_at
@@ -11,24 +13,40 @@ from walvec.segments.state import State
 from walvec.segments.store import Store
 
 
-def count_rows(store: Store, info: CollectionInfo) -> int:
-    """Visible rows. Of a collection that is not in memory the keys are read from the log, once
-    for each change of its rows."""
-    view = store.current().views.get(info.id)
-    if view is not None:
-        return view.row_count()
+def count_rows(store: Store, info: CollectionInfo, partition: int | None = None) -> int:
+    """Visible rows, of all partitions or of one. Where rows are not in memory the keys are read
+    from the log, once for each change of the collection's rows."""
+    published = store.current()
+    # What is loaded now, and not what was when the caller looked.
+    info = published.collections.get(info.id, info)
+    view = published.views.get(info.id)
+    everything = info.loaded_partitions == set(info.partitions.values())
+    if view is not None and (everything or partition in info.loaded_partitions):
+        return (view if partition is None else view.within({partition})).row_count()
+    counts = _counts(store, info)
+    return sum(counts.values()) if partition is None else counts.get(partition, 0)
 
-    def extents(state: State) -> tuple[int, list[Extents], Extents]:
+
+def _counts(store: Store, info: CollectionInfo) -> dict[int, int]:
+    """Visible rows by partition."""
+
+    def extents(state: State) -> tuple[int, int, list[tuple[int, Extents]], Extents]:
         collection = collection_of(state, info.id, info.name)
-        rows = [s.extents.copy() for s in collection.segments.values()]
-        return collection.written, rows, collection.deletes.copy()
+        rows = [(s.partition, s.extents.copy()) for s in collection.segments.values()]
+        return collection.written, collection.expired, rows, collection.deletes.copy()
 
-    written, rows, deletes = store.with_state(extents)
+    written, expired, rows, deletes = store.with_state(extents)
     known = store.counts.get(info.id)
     if known is not None and known[0] == written:
         return known[1]
-    pks, born = read_pks(store.log, Extents.in_order(rows), info.schema)
+    pks, born = read_pks(store.log, Extents.in_order(e for _, e in rows), info.schema)
     deleted, deleted_at = read_pks(store.log, deletes, info.schema)
-    count = int((died_at(pks, born, deleted, deleted_at) == NEVER).sum())
-    store.counts[info.id] = (written, count)
-    return count
+    alive = (died_at(pks, born, deleted, deleted_at) == NEVER) & (born > expired)
+    entries, counted = np.unique(born[alive], return_counts=True)
+    by_entry = dict(zip(entries.tolist(), counted.tolist(), strict=True))
+    counts: dict[int, int] = {}
+    for partition, pairs in rows:
+        present = sum(by_entry.get(seq, 0) for seq, _ in pairs)
+        counts[partition] = counts.get(partition, 0) + present
+    store.counts[info.id] = (written, counts)
+    return counts

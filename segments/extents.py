@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import overload
 
@@ -66,6 +67,10 @@ class Extents:
     def append(self, pair: tuple[int, int]) -> None:
         """Add one pair."""
         self._words.extend(pair)
+
+    def after(self, seq: int) -> Extents:
+        """The pairs with a greater seq, of extents in the order of their seqs."""
+        return self[bisect_right(self._words[::2], seq) :]
 
     def copy(self) -> Extents:
         """Another with the same pairs."""

@@ -1,14 +1,13 @@
-"""Indexes by FAISS: HNSW, HNSW_SQ, IVF_FLAT, IVF_SQ8.
+"""Indexes of dense vectors by FAISS: HNSW, HNSW_SQ, IVF_FLAT, IVF_SQ8.
 
 COSINE is the inner product of vectors brought to length 1; the zero vector stays, so that its
 similarity to everything is 0. IP on HNSW walks the graph by inner product: turned into L2 by
 an added dimension, as Annoy does it, recall@10 fell from 0.96 to 0.34 at ef 64 (20,000 rows
 whose norms vary by 30 %).
 
-FAISS' switches are per process, and the process is the user's: ef, nprobe and masks go along
-with each search, and the number of OpenMP threads is changed only around a build, whose place
-is the builder's process. A search with one query starts no thread. One with several does, but
-not in a forked process: there OpenMP waits for ever for threads that the fork left behind.
+HNSW and IVF_FLAT keep vectors as the column has them, float16 as float16 and so on, by FAISS'
+scalar quantizers that only copy; at length 1 all but float32 are kept as float16, which is then
+close and not exact, and the caller ranks by the stored values.
 
 Defaults, measured on sentence embeddings (Debian packages, 384 dimensions, COSINE, 500 held-out
 queries): recall@10 and queries a second of one thread, M 16, efConstruction 100,
@@ -18,7 +17,15 @@ queries): recall@10 and queries a second of one thread, M 16, efConstruction 100
     20,000    0.964  17,600     0.981   9,700     0.981  15,400     20 (64) 30 (128) 52 (512)
     62,666    0.955  12,500     0.979   7,800     0.981   7,300     14 (64) 23 (128) 42 (512)
 
-hence ef = max(64, 2 k) and nprobe = 3 sqrt(nlist), where Milvus has k and 8. The scalar
+hence ef = max(64, 2 k) and nprobe = 3 sqrt(nlist), where Milvus has k and 8. Of 1,000,000 rows
+(mixture of 200 Gaussians of 24 dimensions, mapped to 128) ef 64 / 128 / 192 / 256 find 0.88 /
+0.96 / 0.98 / 0.99 of the 10 nearest, hence the growth of ef with the rows.
+
+More than k rows are wanted where a filter lets only some pass (candidates.py). Recall@w with
+ef = w is 0.96 to 0.98 for w from 100 to 4,000 of 62,666 packages, and 0.84, 0.88, 0.93, 0.96 for
+w = 79, 161, 325, 650 of the 1,000,000 rows: hence ef for k rows, plus 1.5 for each one more.
+nprobe grows as the fourth root of w / k: 0.97, 0.98, 0.99, 1.0 for w = 29, 116, 464, 1,856.
+ The scalar
 quantizers are given more than k candidates for the caller's exact ranking; at ef 64 that lifts
 SQ8 from 0.978 to 0.981, SQ6 from 0.963 to 0.980 (half as many more) and SQ4U from 0.877 to
 0.978 (as many again).
@@ -26,31 +33,28 @@ SQ8 from 0.978 to 0.981, SQ6 from 0.963 to 0.980 (half as many more) and SQ4U fr
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
-import sys
-from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 
-from walvec.segments.gaps import has_gap
+from walvec.segments import costs, faiss_library
+from walvec.segments.stored_vectors import blocks, to_float32
 from walvec.wal.errors import CollectionNotLoadedException
 from walvec.wal.rows import Array
 
-MIN_ROWS_PER_LIST = 39
-"""As Milvus' knowhere: with fewer rows for each centroid, nlist is lowered to n // 39."""
-SEEDS = 2**31
-MAX_GROWN_EF = 4_096
-"""A graph that does not lead to k rows with this ef is left to the exact scan."""
 TINY, HUGE = 1e-30, 1e30
 """Squares beyond these have lost digits in float32."""
+BUILD_BLOCK_BYTES = 64 << 20
+"""Rows converted to float32 and added at a time."""
 FETCH = {"SQ4U": 2.0, "SQ6": 1.5}
 """How many times k rows to fetch for exact ranking, for each coarse quantizer. SQ8 orders rows
 so well that half as many more added 0.003 to recall@10 and 8 us to a search."""
+LEAST_EF, LEAST_EF_ROWS = 64, 62_500
+"""ef by default up to so many rows; for more rows it grows as their fourth root."""
+MAX_KEPT = 64
+"""Efforts whose FAISS parameters are kept."""
 SQ_NAMES = {
     "SQ8": "QT_8bit",
     "SQ6": "QT_6bit",
@@ -58,84 +62,82 @@ SQ_NAMES = {
     "FP16": "QT_fp16",
     "BF16": "QT_bf16",
 }
-
-_forked = False
-
-
-def _library() -> Any:
-    """FAISS. Raises ImportError without it.
-
-    It is imported by a thread: an interrupt, which comes to the main thread alone, would leave it
-    half imported, and unusable until the process ends.
-    """
-    if "faiss" not in sys.modules:
-        thread = Thread(target=_import, name="walvec-import", daemon=True)
-        thread.start()
-        thread.join()
-    return importlib.import_module("faiss")
-
-
-def _import() -> None:
-    with suppress(ImportError):  # raised again where it is caught
-        importlib.import_module("faiss")
-
-
-def _note_fork() -> None:
-    global _forked
-    _forked = True
-
-
-os.register_at_fork(after_in_child=_note_fork)
+FLOAT32 = np.dtype("f4")
+COPIES = {
+    np.dtype("f2"): "QT_fp16",
+    np.dtype("u2"): "QT_bf16",
+    np.dtype("i1"): "QT_8bit_direct_signed",
+}
+"""The quantizers that keep a column's values as they are."""
 
 
 def build(
     vectors: Array, index_type: str, metric: str, params: dict[str, Any], seed: int, path: Path
 ) -> dict[str, Any]:
-    """Write the index of `vectors`, (n, dim) float32 with n > 0, to `path`.
+    """Write the index of `vectors`, (n, dim) of any dense type with n > 0, to `path`.
 
     Returns the parameters used: `nlist` is lowered where the rows are too few for it. Raises
     ImportError without FAISS; MemoryError and RuntimeError from it.
     """
-    faiss = _library()
-    if metric == "COSINE":
-        vectors = _unit(vectors)
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    used = dict(params)
-    if "nlist" in used:
-        used["nlist"] = min(int(used["nlist"]), max(1, len(vectors) // MIN_ROWS_PER_LIST))
-    threads = faiss.omp_get_max_threads()
-    # More threads would insert in another order and give other bytes.
-    faiss.omp_set_num_threads(1)
-    try:
-        index = _empty(faiss, index_type, vectors.shape[1], metric, used, seed % SEEDS)
-        index.train(vectors)
-        index.add(vectors)
+    faiss = faiss_library.library()
+    used = faiss_library.used_params(params, len(vectors))
+    code = _code(index_type, metric, used, vectors.dtype)
+    with faiss_library.one_thread(faiss):
+        seed %= faiss_library.SEEDS
+        index = _empty(faiss, index_type, vectors.shape[1], metric, used, code, seed)
+        parts = list(blocks(vectors, BUILD_BLOCK_BYTES))
+        # Of what does not fit into one block, rows from everywhere.
+        index.train(_values(vectors[:: len(parts)], metric))
+        for part in parts:
+            index.add(_values(vectors[part], metric))
         faiss.write_index(index, str(path))
-    finally:
-        faiss.omp_set_num_threads(threads)
     return used
 
 
+def _values(vectors: Array, metric: str) -> Array:
+    """What the index is made of, (n, dim) float32 in C order."""
+    values = to_float32(np.ascontiguousarray(vectors))
+    return _unit(values) if metric == "COSINE" else values
+
+
+def _code(index_type: str, metric: str, params: dict[str, Any], dtype: np.dtype[Any]) -> str:
+    """The scalar quantizer that keeps the vectors; "" for none, which is float32."""
+    if index_type == "HNSW_SQ":
+        return SQ_NAMES[params["sq_type"]]
+    if index_type == "IVF_SQ8":
+        return SQ_NAMES["SQ8"]
+    if dtype == np.float32:
+        return ""
+    return "QT_fp16" if metric == "COSINE" else COPIES[dtype]
+
+
 def _empty(
-    faiss: Any, index_type: str, dim: int, metric: str, params: dict[str, Any], seed: int
+    faiss: Any,
+    index_type: str,
+    dim: int,
+    metric: str,
+    params: dict[str, Any],
+    code: str,
+    seed: int,
 ) -> Any:
     """An index that is neither trained nor filled."""
     kind = faiss.METRIC_L2 if metric == "L2" else faiss.METRIC_INNER_PRODUCT
+    sq = getattr(faiss.ScalarQuantizer, code) if code else None
     if index_type in ("HNSW", "HNSW_SQ"):
-        if index_type == "HNSW":
+        if sq is None:
             index = faiss.IndexHNSWFlat(dim, params["M"], kind)
         else:
-            sq = getattr(faiss.ScalarQuantizer, SQ_NAMES[params["sq_type"]])
             index = faiss.IndexHNSWSQ(dim, sq, params["M"], kind)
         index.hnsw.efConstruction = params["efConstruction"]
         index.hnsw.rng = faiss.RandomGenerator(seed)
         return index
     coarse = faiss.IndexFlat(dim, kind)
-    if index_type == "IVF_FLAT":
+    if sq is None:
         index = faiss.IndexIVFFlat(coarse, dim, params["nlist"], kind)
     else:
-        sq = faiss.ScalarQuantizer.QT_8bit
         index = faiss.IndexIVFScalarQuantizer(coarse, dim, params["nlist"], sq, kind)
+        # The residual of a value to a centroid is not a value of its type.
+        index.by_residual = index_type == "IVF_SQ8"
     index.cp.seed = seed
     # The number of rows was decided above; FAISS would print its own opinion of it.
     index.cp.min_points_per_centroid = 1
@@ -158,16 +160,6 @@ def _unit_query(query: Array) -> Array:
     return np.asarray(query * np.float32(1.0 / math.sqrt(square)))
 
 
-def _read(faiss: Any, path: str, mapped: bool) -> Any:
-    """The index in a file, in memory; or `mapped`: codes, lists and graph stay in the file, and
-    its pages are shared by all processes. Measured, 60,000 rows of 128 dimensions, private
-    memory after 200 searches: HNSW 39 -> 2.5 MiB, HNSW_SQ 17 -> 2.5, IVF_FLAT 32 -> 1.8, IVF_SQ8
-    9.6 -> 1.8. A search by HNSW takes as long as before, one by IVF 10 to 20 % longer."""
-    # Without copies since FAISS 1.11; IO_FLAG_MMAP, which is older, maps IVF lists alone.
-    flag = getattr(faiss, "IO_FLAG_MMAP_IFC", 0)
-    return faiss.read_index(path, flag) if mapped and flag else faiss.read_index(path)
-
-
 class FaissIndex:
     """A FAISS index in memory, or in a mapped file. See `index.VectorIndex` for the methods."""
 
@@ -180,32 +172,31 @@ class FaissIndex:
         metric: str,
         params: dict[str, Any],
         *,
+        dtype: np.dtype[Any] = FLOAT32,
         mapped: bool = False,
     ) -> None:
-        """Raises ImportError without FAISS, RuntimeError if it cannot read the file, and
-        ValueError if the file holds something else than n rows of `dim`."""
-        faiss = _library()
+        """dtype: of the column's values. Raises ImportError without FAISS, RuntimeError if it
+        cannot read the file, and ValueError if the file holds something else than n rows of
+        `dim`."""
+        faiss = faiss_library.library()
         self._faiss: Any = faiss
-        self._index: Any = _read(faiss, str(path), mapped)
-        if (self._index.ntotal, self._index.d) != (n, dim):
-            raise ValueError(
-                f"holds {self._index.ntotal} rows of dim {self._index.d}, not {n} of {dim}"
-            )
+        self._index: Any = faiss_library.read(faiss, str(path), mapped)
+        faiss_library.check_size(self._index, n, dim)
         self._n = n
+        self._dim = dim
         self._cosine = metric == "COSINE"
         self._is_graph = index_type.startswith("HNSW")
+        self._least_ef = math.ceil(LEAST_EF * max(1.0, n / LEAST_EF_ROWS) ** 0.25)
         self._nlist = int(getattr(self._index, "nlist", 0))
-        self.exact_scores = index_type in ("HNSW", "IVF_FLAT")
-        quantizer = str(params.get("sq_type", "" if self.exact_scores else "SQ8"))
+        self.exact_scores = index_type in ("HNSW", "IVF_FLAT") and (
+            dtype == np.float32 or not self._cosine
+        )
+        quantizer = str(params.get("sq_type", ""))
         self._fetch = FETCH.get(quantizer, 1.0)
         self._efforts: dict[int, Any] = {}
 
-    def candidates(self, k: int) -> int:
-        """How many rows to ask for so that the k best are among them after exact re-ranking."""
-        return math.ceil(k * self._fetch)
-
     def search(
-        self, queries: Array, k: int, params: dict[str, Any], alive: Array | None = None
+        self, queries: Array, wanted: int, params: dict[str, Any], k: int
     ) -> tuple[Array, Array | None]:
         """As `index.VectorIndex.search`. Holds no lock, and not the GIL while FAISS works."""
         index = self._index
@@ -213,51 +204,40 @@ class FaissIndex:
             raise CollectionNotLoadedException(message="the index was released during the search")
         if self._cosine:
             queries = _unit_query(queries) if len(queries) == 1 else _unit(queries)
-        count = self._n if alive is None else int(np.count_nonzero(alive))
-        last = min(k, count) - 1
-        selector = None
-        if alive is not None:
-            selector = self._faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
-        effort, most = self._effort(k, count, params)
-        positions, scores = self._ask(index, queries, k, effort, selector)
-        while last >= 0 and effort < most and has_gap(positions, last):
-            effort = min(4 * effort, most)
-            positions, scores = self._ask(index, queries, k, effort, selector)
+        wanted = min(self._n, math.ceil(wanted * self._fetch))
+        how = self._how(self._effort(wanted, params, k))
+        positions, scores = faiss_library.ask(index, queries, wanted, how)
         return positions, scores if self.exact_scores else None
 
-    def _effort(self, k: int, count: int, params: dict[str, Any]) -> tuple[int, int]:
-        """The ef or nprobe to begin with, and the most to grow to until k rows are found."""
-        if not self._is_graph:
-            nprobe = params.get("nprobe") or math.ceil(3 * math.sqrt(self._nlist))
-            return min(int(nprobe), self._nlist), self._nlist
-        ef = max(k, int(params.get("ef") or max(64, 2 * k)))
-        if 0 < count < self._n:
-            # The walk's ef counts rows whether selected or not.
-            ef = min(self._n, ef * self._n // count)
-        return ef, max(ef, min(self._n, MAX_GROWN_EF))
+    def cost(self, wanted: int, params: dict[str, Any], k: int) -> float:
+        """As `index.VectorIndex.cost`."""
+        effort = self._effort(min(self._n, math.ceil(wanted * self._fetch)), params, k)
+        if self._is_graph:
+            return costs.graph_us(effort, self._n, self._dim)
+        return costs.lists_us(self._nlist + effort / self._nlist * self._n, self._dim)
 
-    def _ask(
-        self, index: Any, queries: Array, k: int, effort: int, selector: Any
-    ) -> tuple[Array, Array]:
-        """One FAISS search; query by query where its threads cannot be used."""
-        how = self._how(effort, selector)
-        if len(queries) > 1 and _forked:
-            parts = [index.search(queries[i : i + 1], k, params=how) for i in range(len(queries))]
-            scores = np.concatenate([s for s, _ in parts])
-            return np.concatenate([p for _, p in parts]), scores
-        scores, positions = index.search(queries, k, params=how)
-        return positions, scores
+    def effort(self, wanted: int, params: dict[str, Any], k: int) -> dict[str, int]:
+        """As `index.VectorIndex.effort`."""
+        name = "ef" if self._is_graph else "nprobe"
+        return {name: self._effort(min(self._n, math.ceil(wanted * self._fetch)), params, k)}
 
-    def _how(self, effort: int, selector: Any) -> Any:
-        """FAISS' parameters. Those without a mask are kept: making them costs 10 microseconds."""
-        how = None if selector is not None else self._efforts.get(effort)
+    def _effort(self, wanted: int, params: dict[str, Any], k: int) -> int:
+        """The ef or nprobe by which `wanted` rows are found."""
+        if self._is_graph:
+            ef = int(params.get("ef") or max(self._least_ef, 2 * k))
+            return max(wanted, ef + 3 * (wanted - k) // 2)
+        nprobe = params.get("nprobe") or math.ceil(3 * math.sqrt(self._nlist))
+        return min(int(nprobe * max(1.0, wanted / k) ** 0.25), self._nlist)
+
+    def _how(self, effort: int) -> Any:
+        """FAISS' parameters, kept: making them costs 10 microseconds."""
+        how = self._efforts.get(effort)
         if how is None:
-            mask = {} if selector is None else {"sel": selector}
             if self._is_graph:
-                how = self._faiss.SearchParametersHNSW(efSearch=effort, **mask)
+                how = self._faiss.SearchParametersHNSW(efSearch=effort)
             else:
-                how = self._faiss.SearchParametersIVF(nprobe=effort, **mask)
-            if selector is None:
+                how = self._faiss.SearchParametersIVF(nprobe=effort)
+            if len(self._efforts) < MAX_KEPT:
                 self._efforts[effort] = how
         return how
 

@@ -13,7 +13,14 @@ from typing import Generic, NamedTuple, TypeVar
 from walvec.segments.fold import Fold, Start
 from walvec.segments.state import Collection
 from walvec.wal.errors import FormatException, LogCorruptedException, MilvusException
-from walvec.wal.events import CollectionCreated, CollectionRenamed
+from walvec.wal.events import (
+    CollectionCreated,
+    CollectionRenamed,
+    DatabaseAltered,
+    DatabaseCreated,
+    DatabaseDropped,
+    Event,
+)
 from walvec.wal.following import Follower
 from walvec.wal.log import Entry, Log
 from walvec.wal.tail import Tail
@@ -21,11 +28,18 @@ from walvec.wal.tail import Tail
 
 class Scene(NamedTuple):
     """An entry, and the collection it concerns: its name before the event (that it is given,
-    where it is created) and what is known of it, None for events of the store."""
+    where it is created) and what is known of it, None for events of the store and of databases.
+
+    `database`: the name of the one that the event, or its collection, belongs to; `moved_to`: of
+    that where a renamed collection is now. `partitions`: names by id, of a dropped one too.
+    """
 
     entry: Entry
     name: str | None
     collection: Collection | None
+    database: str | None
+    moved_to: str | None
+    partitions: dict[int, str]
 
 
 T = TypeVar("T")
@@ -48,11 +62,31 @@ class FeedFold(Fold):
         number = entry.event.collection
         before = self.state.collections.get(number)
         name = None if before is None else before.name
+        database = self._database(entry.event)
+        partitions = _partitions(before)
         self._take(entry)
         after = self.state.collections.get(number)
+        moved_to = None if after is None else self.state.databases[after.database].name
         if isinstance(entry.event, CollectionCreated):
-            name = entry.event.name
-        return Scene(entry, name, before if after is None else after)
+            name, database = entry.event.name, moved_to
+        collection = before if after is None else after
+        partitions.update(_partitions(after))
+        return Scene(entry, name, collection, database, moved_to, partitions)
+
+    def _database(self, event: Event) -> str | None:
+        """The name of the database that an event is about to concern."""
+        if isinstance(event, DatabaseCreated):
+            return event.name
+        number = getattr(event, "database", None)
+        if not isinstance(event, DatabaseDropped | DatabaseAltered):
+            collection = self.state.collections.get(event.collection)
+            number = None if collection is None else collection.database
+        database = None if number is None else self.state.databases.get(number)
+        return None if database is None else database.name
+
+
+def _partitions(collection: Collection | None) -> dict[int, str]:
+    return {} if collection is None else {i: name for name, i in collection.partitions.items()}
 
 
 class Feed(Generic[T]):
@@ -134,9 +168,11 @@ class Feed(Generic[T]):
             self.seq = max(self.seq, seq)
 
 
-def names_of(scene: Scene) -> tuple[str | None, ...]:
-    """The names by which a scene's collection goes: two where it is renamed."""
+def names_of(scene: Scene) -> list[tuple[str | None, str | None]]:
+    """The names, each (database, collection), by which a scene's collection goes: two where it is
+    renamed."""
     event = scene.entry.event
+    names = [(scene.database, scene.name)]
     if isinstance(event, CollectionRenamed):
-        return scene.name, event.name
-    return (scene.name,)
+        names.append((scene.moved_to, event.name))
+    return names

@@ -35,7 +35,6 @@ from walvec.segments.files import (
     publish_file,
     segment_folder,
     temporary_name,
-    vectors_place,
     write_columns,
 )
 from walvec.segments.index import IndexSpec
@@ -252,14 +251,13 @@ class FileMaker(Attacher):
         return record if record is not None and is_intact(path, record) else None
 
     def _build(self, job: Job, index: IndexSpec, columns: Path, path: Path) -> FileRecord | None:
-        offset, _ = vectors_place(columns, index.field_id)
-        dim = job.schema.by_id[index.field_id].dim
+        field = job.schema.by_id[index.field_id]
         failure: BuildFailed | None = None
         temporary = temporary_name(path)
         # Twice: a building process that was killed, even long ago, shows in its next build.
         for _ in range(ATTEMPTS):
             try:
-                self._builder.build(index, columns, offset, job.rows, dim, temporary)
+                self._builder.build(index, field, columns, temporary)
                 return publish_file(temporary, path)
             except BuildFailed as error:
                 failure = error
@@ -271,7 +269,8 @@ class FileMaker(Attacher):
         if (index.id, str(failure)) not in self._told:  # once, not for each segment
             self._told.add((index.id, str(failure)))
             logger.warning(
-                "index %s of segment %x cannot be built: %s; searches without it are exact",
+                "index %s of segment %x cannot be built: %s; without it searches are exact and "
+                "filters scan",
                 index.name,
                 job.segment_id,
                 failure,

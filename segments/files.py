@@ -1,7 +1,7 @@
 """The files of sealed segments: caches, valid only if length and digest are those in the log.
 
     STORE/segments/SEGMENT/columns.wvc       all columns, below
-    STORE/segments/SEGMENT/index-INDEX.bin   one index, as Annoy or FAISS writes it
+    STORE/segments/SEGMENT/index-INDEX.bin   one index, as Annoy, FAISS or scalar_file writes it
     STORE/segments/SEGMENT/*.tmp, *.draft    being written
 
 SEGMENT and INDEX are ids in hex. A file is written under a temporary name of its own and
@@ -41,7 +41,8 @@ from walvec.segments.memory import allocate
 from walvec.segments.state import FileRecord
 from walvec.wal import failpoints
 from walvec.wal.entry import digest_of
-from walvec.wal.rows import Rows, decode_rows, encode_rows
+from walvec.wal.rows import Column, Rows, decode_rows, encode_rows, filled_column
+from walvec.wal.schema import Field
 
 HEAD = struct.Struct("<4sI")
 MAGIC = b"WVC1"
@@ -137,15 +138,16 @@ def is_mapped(properties: dict[str, str]) -> bool:
     return properties.get(MMAP_PROPERTY, "").lower() == "true"
 
 
-def vectors_place(path: Path, field_id: int) -> tuple[int, int]:
-    """Where in columns.wvc a field's values begin, and how many bytes they have."""
+def map_column(path: Path, field: Field) -> Column:
+    """A field's column of columns.wvc, mapped; a field that was added since has its default.
+
+    The caller has compared the file with its record.
+    """
     with path.open("rb") as file:
-        layout, position = _head(file.read(HEAD.size + MAX_HEAD_BYTES))[1:]
-    for found, part, _, _, size in layout:
-        if found == field_id and part == "v":
-            return position, size
-        position += size + -size % ALIGNMENT
-    raise ValueError(f"{path} has no field {field_id}")
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    n, layout, position = _head(content)
+    rows = decode_rows(n, layout, memoryview(content)[position:], ALIGNMENT)
+    return rows.columns[field.id] if field.id in rows.columns else filled_column(field, n)
 
 
 def read_columns(path: Path, record: FileRecord, *, mapped: bool) -> Rows | None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from walvec.segments.memory import allocate
-from walvec.wal.rows import DTYPES, OFFSETS, Array, Column, Rows
-from walvec.wal.schema import Field, Schema
+from walvec.wal.rows import OFFSETS, Array, Column, Rows, filled_column, item_dtype
+from walvec.wal.schema import DataType, Field, Schema
 
 FIRST_ROWS = 256
 FIRST_TEXT_BYTES = 1 << 14
@@ -50,18 +50,21 @@ class GrowableArray:
 class GrowingColumn:
     """One column that grows."""
 
-    __slots__ = ("_offsets", "_valid", "_values")
+    __slots__ = ("_inner", "_offsets", "_valid", "_values")
 
     def __init__(self, field: Field, capacity: int, *, all_used: bool) -> None:
         self._offsets: GrowableArray | None = None
+        self._inner: GrowableArray | None = None
         self._valid: GrowableArray | None = None
-        if field.is_text:
-            self._values = GrowableArray((), np.uint8, max(FIRST_TEXT_BYTES, capacity))
-            self._offsets = GrowableArray((), OFFSETS, capacity + 1)
-            self._offsets.append(np.zeros(1, OFFSETS))
+        dtype = item_dtype(field)
+        if field.is_text or field.is_array:
+            self._values = GrowableArray((), dtype, max(FIRST_TEXT_BYTES, capacity))
+            self._offsets = _growable_offsets(capacity)
+            if field.is_array and field.element_type is DataType.VARCHAR:
+                self._inner = _growable_offsets(capacity)
         else:
-            shape = (field.dim,) if field.is_vector else ()
-            self._values = GrowableArray(shape, DTYPES[field.type], capacity, all_used=all_used)
+            shape = (field.width,) if field.is_vector else ()
+            self._values = GrowableArray(shape, dtype, capacity, all_used=all_used)
 
     def append(self, column: Column, n_before: int, reserve_rows: int) -> None:
         """Copy a batch's column to the end."""
@@ -70,10 +73,12 @@ class GrowingColumn:
         if self._offsets is None:
             self._values.append(column.values, reserve_rows)
             return
-        assert column.offsets is not None
-        shift = self._values.n - int(column.offsets[0])
+        items = self._values.n
+        if self._inner is not None:
+            items = self._inner.n - 1
+            _append_offsets(self._inner, column.inner, self._values.n, 0)
         self._values.append(column.values)
-        self._offsets.append(column.offsets[1:] + shift, reserve_rows + 1)
+        _append_offsets(self._offsets, column.offsets, items, reserve_rows + 1)
 
     def _append_valid(self, column: Column, n_before: int, reserve_rows: int) -> None:
         if self._valid is None:
@@ -89,7 +94,25 @@ class GrowingColumn:
         if self._offsets is None:
             return Column(self._values.data[:n], None, valid)
         offsets = self._offsets.data[: n + 1]
-        return Column(self._values.data[: offsets[n]], offsets, valid)
+        items = offsets[n]
+        if self._inner is None:
+            return Column(self._values.data[:items], offsets, valid)
+        inner = self._inner.data[: items + 1]
+        return Column(self._values.data[: inner[items]], offsets, valid, inner)
+
+
+def _growable_offsets(capacity: int) -> GrowableArray:
+    offsets = GrowableArray((), OFFSETS, capacity + 1)
+    offsets.append(np.zeros(1, OFFSETS))
+    return offsets
+
+
+def _append_offsets(
+    growing: GrowableArray, offsets: Array | None, items: int, reserve_rows: int
+) -> None:
+    """Offsets of a batch whose items come after `items` others."""
+    assert offsets is not None, "a column of another kind"
+    growing.append(offsets[1:] + (items - int(offsets[0])), reserve_rows)
 
 
 class GrowingColumns:
@@ -117,6 +140,12 @@ class GrowingColumns:
             growing.append(rows.columns[field_id], self.n, self._reserve_rows)
         self.n += rows.n
 
+    def add(self, field: Field) -> None:
+        """One column more, with the field's default in all rows."""
+        growing = GrowingColumn(field, max(self.n, 1), all_used=False)
+        growing.append(filled_column(field, self.n), 0, self._reserve_rows)
+        self._fields = {**self._fields, field.id: growing}
+
     def column(self, field_id: int, n: int) -> Column:
         """The first n rows of one column, not copied."""
         return self._fields[field_id].column(n)
@@ -129,6 +158,16 @@ class FixedColumns:
         self._columns = rows.columns
         self.n = rows.n
         self.mapped = mapped
+
+    def add(self, field: Field) -> None:
+        """One column more, with the field's default in all rows."""
+        self._columns = {**self._columns, field.id: filled_column(field, self.n)}
+
+    def complete(self, schema: Schema) -> None:
+        """Add the fields that the schema got after the file was written."""
+        for field in schema.fields:
+            if field.id not in self._columns:
+                self.add(field)
 
     def column(self, field_id: int, n: int) -> Column:
         """The first n rows of one column: all of them, but for a view of the segment as it grew."""

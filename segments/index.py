@@ -2,23 +2,32 @@
 
 `resolve` decides type, metric and parameters once, in the command; the log holds the outcome as
 an IndexSpec, and every machine builds from that. The types and their parameters are in
-`index_params`, the work in `annoy_index` and `faiss_index`; neither library is imported before
-an index of its kind is built or opened.
+`index_params`, the work in `annoy_index`, `faiss_index` and `faiss_binary_index`; neither library
+is imported before an index of its kind is built or opened.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from walvec.segments import annoy_index, faiss_index
-from walvec.segments.index_params import FAISS_TYPES, VECTOR_TYPES, resolve, search_params
-from walvec.wal.rows import Array
+from walvec.segments import annoy_index, faiss_binary_index, faiss_index
+from walvec.segments.index_params import (
+    EXACT_TYPES,
+    FAISS_TYPES,
+    VECTOR_TYPES,
+    resolve,
+    search_params,
+)
+from walvec.segments.scalar_params import SCALAR_TYPES
+from walvec.segments.valid_rows import ValidRows
+from walvec.wal.rows import Array, item_dtype
+from walvec.wal.schema import Field
 
 __all__ = [
     "IndexSpec",
@@ -54,9 +63,16 @@ class IndexSpec:
     metric_type: str
     params: dict[str, int | float | str]
     seed: int
+    properties: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it serves filters (see scalar_index.py), and not searches."""
+        return self.index_type in SCALAR_TYPES
 
     def to_data(self) -> dict[str, Any]:
-        return {**vars(self), "params": dict(self.params)}
+        properties = dict(sorted(self.properties.items()))
+        return {**vars(self), "params": dict(self.params), "properties": properties}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> IndexSpec:
@@ -64,42 +80,53 @@ class IndexSpec:
 
 
 class VectorIndex(Protocol):
-    """An index of one vector field of one sealed segment. Safe to search from many threads."""
+    """An index of one vector field of one sealed segment. Safe to search from many threads.
+
+    It knows nothing of deleted rows and of filters: who needs k rows of some asks for more than
+    k, see candidates.py.
+    """
 
     @property
     def exact_scores(self) -> bool:
         """Whether `search` returns scores: those of `flat.scores` but for float32 rounding."""
 
-    def candidates(self, k: int) -> int:
-        """How many rows to ask for so that the k best are among them after exact re-ranking."""
-
     def search(
-        self, queries: Array, k: int, params: dict[str, Any], alive: Array | None = None
+        self, queries: Array, wanted: int, params: dict[str, Any], k: int
     ) -> tuple[Array, Array | None]:
-        """The k nearest rows of each query, best first, as far as the index knows.
+        """The nearest rows to each query, as far as the index knows: `wanted`, or more where
+        that many are needed for the best `wanted` to be among them after exact ranking.
 
-        queries: (nq, dim) float32. params: from `search_params`. alive: (n,) bool, the only
-        rows that may be returned; None for all.
+        queries: (nq, dim) float32, of binary vectors (nq, dim / 8) uint8. wanted: at most the
+        number of rows. params: from `search_params`; they say what to do for k rows, and where
+        more are wanted it does more.
 
-        Returns positions (nq, k) int64, padded with -1, and their scores (nq, k) float32 in
-        Milvus' convention (undefined where the position is -1), or None where the index knows
-        no exact ones: then score the rows with `flat.scores`. Fewer than k are found only
-        where fewer exist or a graph does not lead to them; the caller then scans.
+        Returns positions (nq, m) int64, padded with -1, and their scores (nq, m) float32, best
+        first, in Milvus' convention (undefined where the position is -1), or None where the
+        index knows no exact ones: then score the rows with `flat.scores`. Fewer than wanted are
+        found where a graph, or the lists that were looked at, do not lead to them.
 
         Raises CollectionNotLoadedException after `close`.
         """
+
+    def cost(self, wanted: int, params: dict[str, Any], k: int) -> float:
+        """About how many microseconds that takes for one query: to be compared with others."""
+
+    def effort(self, wanted: int, params: dict[str, Any], k: int) -> dict[str, int]:
+        """The search parameter by which it does that, and its value: {"ef": 64}."""
 
     def close(self) -> None:
         """Free its memory or mapping, at once or when the searches under way have ended."""
 
 
 def needs_file(spec: IndexSpec) -> bool:
-    """Whether the index is a file to build. FLAT and scalar indexes are not: the rows serve."""
-    return spec.index_type in VECTOR_TYPES and spec.index_type != "FLAT"
+    """Whether the index is a file to build. FLAT and BIN_FLAT are not: the rows serve."""
+    return spec.is_scalar or (
+        spec.index_type in VECTOR_TYPES and spec.index_type not in EXACT_TYPES
+    )
 
 
 def build_index(spec: IndexSpec, vectors: Array, path: str | Path) -> dict[str, Any]:
-    """Write the index of `vectors`, (n, dim) float32 in C order, to `path`, mode 0600.
+    """Write the index of `vectors`, (n, width) as in their column, to `path`, mode 0600.
 
     The file appears whole, under its name, or not at all; it is not synced, being a cache. One
     thread and the spec's seed: the same vectors and library versions give the same bytes. An
@@ -110,7 +137,7 @@ def build_index(spec: IndexSpec, vectors: Array, path: str | Path) -> dict[str, 
     and holds the GIL for seconds: see `builder`.
     """
     assert needs_file(spec), f"{spec.index_type} has no file"
-    assert vectors.dtype == np.float32 and vectors.ndim == 2, "vectors are (n, dim) float32"
+    assert vectors.ndim == 2, "vectors are (n, width)"
     path = Path(path)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     params: dict[str, Any] = dict(spec.params)
@@ -119,6 +146,8 @@ def build_index(spec: IndexSpec, vectors: Array, path: str | Path) -> dict[str, 
             draft.touch()
         elif spec.index_type == "ANNOY":
             annoy_index.build(vectors, spec.metric_type, params, spec.seed, draft)
+        elif spec.index_type == "BIN_IVF_FLAT":
+            params = faiss_binary_index.build(vectors, params, spec.seed, draft)
         else:
             params = faiss_index.build(
                 vectors, spec.index_type, spec.metric_type, params, spec.seed, draft
@@ -148,29 +177,47 @@ def say_clamped(spec: IndexSpec, used: dict[str, Any], n: int) -> None:
 
 
 def open_index(
-    spec: IndexSpec, path: str | Path, n: int, dim: int, *, mapped: bool = False
+    spec: IndexSpec,
+    path: str | Path,
+    field: Field,
+    n: int,
+    valid: Array | None = None,
+    *,
+    mapped: bool = False,
 ) -> VectorIndex:
-    """The index in a file of n rows of `dim`, for searching.
+    """The index in a file, for searching the n rows of a segment.
 
-    The caller has compared the file's length and digest with the log *before*: Annoy checks
-    nothing and dies on bad bytes. FAISS indexes are read into memory unless `mapped`, Annoy's
-    always mapped.
+    valid: (n,) bool, the rows that are not null, of which alone the index is made; None for
+    all. The caller has compared the file's length and digest with the log *before*: Annoy
+    checks nothing and dies on bad bytes. FAISS indexes are read into memory unless `mapped`,
+    Annoy's always mapped.
 
     Raises IndexUnreadable where the library is missing or finds something else in the file.
     """
     assert needs_file(spec), f"{spec.index_type} has no file"
+    if valid is None or valid.all():
+        return _open(spec, path, field, n, mapped)
+    rows = np.flatnonzero(valid)
+    return ValidRows(_open(spec, path, field, len(rows), mapped), rows)
+
+
+def _open(spec: IndexSpec, path: str | Path, field: Field, n: int, mapped: bool) -> VectorIndex:
     if not n:
         return _NoRows()
+    kind, metric, dim = spec.index_type, spec.metric_type, field.dim
     try:
-        if spec.index_type in FAISS_TYPES:
+        if kind == "BIN_IVF_FLAT":
+            return faiss_binary_index.BinaryIndex(path, n, dim, metric, mapped=mapped)
+        if kind in FAISS_TYPES:
+            dtype = item_dtype(field)
             return faiss_index.FaissIndex(
-                path, n, dim, spec.index_type, spec.metric_type, spec.params, mapped=mapped
+                path, n, dim, kind, metric, spec.params, dtype=dtype, mapped=mapped
             )
-        return annoy_index.AnnoyIndex(path, n, dim, spec.metric_type, spec.params)
+        return annoy_index.AnnoyIndex(path, n, dim, metric, spec.params)
     except ImportError as error:
-        extra = "walvec[faiss]" if spec.index_type in FAISS_TYPES else "annoy"
+        extra = "walvec[faiss]" if kind in FAISS_TYPES else "annoy"
         raise IndexUnreadable(
-            f"index {spec.name} ({spec.index_type}) of field {spec.field_name} needs a library "
+            f"index {spec.name} ({kind}) of field {spec.field_name} needs a library "
             f"that cannot be imported: pip install '{extra}'"
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
@@ -178,18 +225,21 @@ def open_index(
 
 
 class _NoRows:
-    """The index of an empty segment."""
+    """The index of a segment without rows, or whose rows are all null."""
 
     exact_scores = True
 
-    def candidates(self, k: int) -> int:
-        return k
-
     def search(
-        self, queries: Array, k: int, params: dict[str, Any], alive: Array | None = None
+        self, queries: Array, wanted: int, params: dict[str, Any], k: int
     ) -> tuple[Array, Array | None]:
-        shape = (len(queries), k)
+        shape = (len(queries), wanted)
         return np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
+
+    def cost(self, wanted: int, params: dict[str, Any], k: int) -> float:
+        return 0.0
+
+    def effort(self, wanted: int, params: dict[str, Any], k: int) -> dict[str, int]:
+        return {}
 
     def close(self) -> None:
         return

@@ -1,10 +1,11 @@
 """The index types: which field, metric and parameters each takes, with ranges and defaults.
 
-Names and ranges are those of Milvus (its index explanations: HNSW, HNSW_SQ, IVF_FLAT, IVF_SQ8;
-ANNOY of Milvus 2.2). Defaults are Milvus' where it has one that serves, and measured ones
-elsewhere: those of the search parameters stand with their measurements in `annoy_index` and
-`faiss_index`. M is 16 and efConstruction 100 where Milvus has 30 and 360: on 62,666 sentence
-embeddings of 384 dimensions that gives recall@10 0.97 at ef 64, and builds six times faster.
+Names and ranges are those of Milvus (its index explanations: HNSW, HNSW_SQ, IVF_FLAT, IVF_SQ8,
+BIN_FLAT, BIN_IVF_FLAT; ANNOY of Milvus 2.2). Defaults are Milvus' where it has one that serves,
+and measured ones elsewhere: those of the search parameters stand with their measurements in
+`annoy_index` and `faiss_index`. M is 16 and efConstruction 100 where Milvus has 30 and 360: on
+62,666 sentence embeddings of 384 dimensions that gives recall@10 0.97 at ef 64, and builds six
+times faster.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from walvec.segments.scalar_params import AUTO, scalar_type
 from walvec.wal.errors import IndexNotSupportedException, ParamError
-from walvec.wal.schema import FLOATS, INTEGERS, DataType, Field
+from walvec.wal.schema import DataType, Field
 from walvec.wal.shown import shown
 
 if TYPE_CHECKING:
     from walvec.segments.index import IndexSpec
 
 Value = int | float | str
-METRICS = ("L2", "IP", "COSINE")
-DEFAULT_METRIC = "COSINE"
+METRICS = ("COSINE", "L2", "IP")
+BINARY_METRICS = ("HAMMING", "JACCARD")
+"""The first is the default."""
 MAX_INT = 2**31 - 1
 
 
@@ -89,19 +92,32 @@ VECTOR_TYPES: dict[str, tuple[dict[str, Param], dict[str, Param]]] = {
     "HNSW_SQ": ({**_GRAPH, "sq_type": _SQ}, _EF),
     "IVF_FLAT": (_LISTS, _NPROBE),
     "IVF_SQ8": (_LISTS, _NPROBE),
+    "BIN_FLAT": ({}, {}),
+    "BIN_IVF_FLAT": (_LISTS, _NPROBE),
 }
 """For each type the parameters of building and those of searching."""
-FAISS_TYPES = frozenset({"HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8"})
-SCALAR_TYPES: dict[str, frozenset[DataType]] = {
-    "STL_SORT": INTEGERS | FLOATS | {DataType.VARCHAR},
-    "INVERTED": INTEGERS | FLOATS | {DataType.VARCHAR, DataType.BOOL},
-}
-AUTO = ("", "AUTOINDEX")
+BINARY_TYPES = frozenset({"BIN_FLAT", "BIN_IVF_FLAT"})
+"""The types for BINARY_VECTOR; the others are for the dense ones."""
+EXACT_TYPES = frozenset({"FLAT", "BIN_FLAT"})
+"""What has no file: the rows serve."""
+FAISS_TYPES = frozenset({"HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "BIN_IVF_FLAT"})
+AUTO_BINARY_NLIST = 1024
+"""As Milvus' AUTOINDEX has it for binary vectors (autoIndex.params.binary.build)."""
 
 
 def has_faiss() -> bool:
     """Whether FAISS is installed. It is not imported: that takes a fifth of a second."""
     return importlib.util.find_spec("faiss") is not None
+
+
+def metrics_of(field: Field) -> tuple[str, ...]:
+    """The metrics that a vector field can be searched by, its default first."""
+    return BINARY_METRICS if field.type is DataType.BINARY_VECTOR else METRICS
+
+
+def implicit_type(field: Field) -> str:
+    """The index of a vector field for which nobody asked for one: what needs no extra library."""
+    return "BIN_FLAT" if field.type is DataType.BINARY_VECTOR else "ANNOY"
 
 
 def resolve(
@@ -114,9 +130,10 @@ def resolve(
 ) -> tuple[str, str, dict[str, Value]]:
     """What an index is to be, from what a user asked for: (type, metric, all parameters).
 
-    "" or AUTOINDEX is HNSW where FAISS is installed, else ANNOY; for a scalar field STL_SORT,
-    and INVERTED for VARCHAR and BOOL. "" as metric is COSINE; a scalar index has metric "".
-    Types and metrics are taken in any case, integers also as text.
+    "" or AUTOINDEX is HNSW where FAISS is installed, else ANNOY; for a binary vector
+    BIN_IVF_FLAT, else BIN_FLAT; for a scalar field see `scalar_params`. "" as metric is COSINE,
+    of a binary vector HAMMING; a scalar index has metric "". Types and metrics are taken in any
+    case, integers also as text.
 
     Raises IndexNotSupportedException for a type that is unknown, does not suit the field, or
     lacks its library; ParamError for a metric or parameter that is unknown or out of range.
@@ -124,11 +141,13 @@ def resolve(
     wanted = str(index_type or "").upper()
     where = f"collection {collection}, field {field.name}"
     if field.is_vector:
-        kind = _vector_type(wanted, where)
-        metric = _metric(metric_type or DEFAULT_METRIC, where)
+        kind = _vector_type(wanted, field, where)
+        metric = read_metric(field, metric_type, where)
         known = VECTOR_TYPES[kind][0]
+        if wanted in AUTO and kind == "BIN_IVF_FLAT":
+            params = {"nlist": AUTO_BINARY_NLIST, **(params or {})}
     else:
-        kind = _scalar_type(wanted, field, where)
+        kind = scalar_type(wanted, field, where)
         if metric_type:
             raise ParamError(
                 message=f"{where}: metric_type {shown(metric_type)} given for a scalar index; "
@@ -140,41 +159,41 @@ def resolve(
     return kind, metric, {n: v for n, v in complete.items() if v is not None}
 
 
-def _vector_type(wanted: str, where: str) -> str:
+def _vector_type(wanted: str, field: Field, where: str) -> str:
+    binary = field.type is DataType.BINARY_VECTOR
     if wanted in AUTO:
-        return "HNSW" if has_faiss() else "ANNOY"
-    if wanted not in VECTOR_TYPES:
-        names = ", ".join(("AUTOINDEX", *VECTOR_TYPES))
+        if has_faiss():
+            return "BIN_IVF_FLAT" if binary else "HNSW"
+        return implicit_type(field)
+    suited = [name for name in VECTOR_TYPES if (name in BINARY_TYPES) == binary]
+    if wanted not in suited:
+        names = ", ".join(("AUTOINDEX", *suited))
         raise IndexNotSupportedException(
-            message=f"{where}: index type {shown(wanted)} is not one for vectors; allowed: {names}"
+            message=f"{where}: index type {shown(wanted)} is not one for {field.type.name}; "
+            f"allowed: {names}"
         )
     if wanted in FAISS_TYPES and not has_faiss():
+        others = ", ".join(name for name in suited if name not in FAISS_TYPES)
         raise IndexNotSupportedException(
             message=f"{where}: index type {wanted} needs FAISS: pip install 'walvec[faiss]', or "
-            "choose ANNOY, FLAT or AUTOINDEX"
+            f"choose {others} or AUTOINDEX"
         )
     return wanted
 
 
-def _scalar_type(wanted: str, field: Field, where: str) -> str:
-    if wanted in AUTO:
-        numeric = field.type in INTEGERS | FLOATS
-        wanted = "STL_SORT" if numeric else "INVERTED"
-    if field.type not in SCALAR_TYPES.get(wanted, ()):
-        names = [name for name, types in SCALAR_TYPES.items() if field.type in types]
-        raise IndexNotSupportedException(
-            message=f"{where}: index type {shown(wanted)} does not suit {field.type.name}; "
-            "allowed: "
-            + (", ".join(("AUTOINDEX", *names)) if names else "none, the field cannot be indexed")
-        )
-    return wanted
+def read_metric(field: Field, metric_type: Any, where: str) -> str:
+    """The metric that a user named for a vector field, in upper case; for none the default.
 
-
-def _metric(metric_type: Any, where: str) -> str:
+    where: what the error speaks of. Raises ParamError for one that does not suit the field.
+    """
+    known = metrics_of(field)
+    if metric_type is None or (isinstance(metric_type, str) and not metric_type):
+        return known[0]
     metric = str(metric_type).upper()
-    if metric not in METRICS:
+    if metric not in known:
         raise ParamError(
-            message=f"{where}: metric_type {shown(metric_type)} is not one of {', '.join(METRICS)}"
+            message=f"{where}: metric_type {shown(metric_type)} is not one of {', '.join(known)}, "
+            f"by which {field.type.name} is searched"
         )
     return metric
 

@@ -7,25 +7,36 @@ from pathlib import Path
 import numpy as np
 
 from walvec.segments.deaths import died_at
-from walvec.segments.files import MMAP_PROPERTY, is_mapped, read_columns, segment_folder
+from walvec.segments.extents import Extents
+from walvec.segments.files import MMAP_PROPERTY, read_columns, segment_folder
 from walvec.segments.growing import FixedColumns, GrowingColumns
-from walvec.segments.index import VectorIndex
-from walvec.segments.index_files import Damaged, open_index_files
+from walvec.segments.index_files import Damaged, OpenIndexes, open_index_files
 from walvec.segments.loaded_segment import LoadedSegment, rows_in
 from walvec.segments.log_rows import read_pks, read_segment
+from walvec.segments.mapping import columns_of_file, maps_some
 from walvec.segments.pk_index import PkIndex, pk_values
 from walvec.segments.state import COLUMNS_FILE, Collection, Segment
 from walvec.segments.view import SegmentView, View
 from walvec.wal.errors import MemoryException
 from walvec.wal.events import (
+    CollectionLoaded,
+    CollectionReleased,
+    CollectionTruncated,
     Event,
+    FieldAdded,
+    FieldAltered,
+    PartitionCreated,
+    PartitionDropped,
+    PartitionsReleased,
     RowsDeleted,
+    RowsExpired,
     RowsInserted,
     SegmentsMerged,
     SegmentsSealed,
 )
 from walvec.wal.log import Log
 from walvec.wal.rows import Column, Rows
+from walvec.wal.schema import Field
 
 
 class LoadedCollection:
@@ -34,6 +45,8 @@ class LoadedCollection:
     def __init__(self, collection: Collection, max_bytes: int) -> None:
         self.id = collection.id
         self.schema = collection.schema
+        self.partitions = set(collection.loaded_partitions)
+        self.loads_new = collection.loads_new
         self._max_bytes = max_bytes
         self._segments: dict[int, LoadedSegment] = {}
 
@@ -41,22 +54,24 @@ class LoadedCollection:
     def materialize(
         cls, collection: Collection, log: Log, folder: Path, max_bytes: int, damaged: Damaged
     ) -> LoadedCollection:
-        """Read all rows, from the segments' files where they are as recorded, else from the log.
+        """Read the rows of loaded partitions, from the segments' files where they are as recorded,
+        else from the log.
 
         Raises LogCorruptedException, MemoryException.
         """
         loaded = cls(collection, max_bytes)
         try:
             for segment in collection.segments.values():
-                loaded._segments[segment.id] = loaded._read(
-                    collection, segment, log, folder, damaged
-                )
+                if segment.partition in loaded.partitions:
+                    loaded._segments[segment.id] = loaded._read(
+                        collection, segment, log, folder, damaged
+                    )
             loaded._resolve_deaths(collection, log)
             for read in loaded._segments.values():
                 segment = collection.segments[read.id]
                 if segment.sealed:
                     read.seal()
-                    indexes = open_index_files(collection, segment, folder, damaged)
+                    indexes = open_index_files(collection, segment, read.columns, folder, damaged)
                     loaded.attach(segment.id, indexes)
         except MemoryError as error:
             raise MemoryException(
@@ -71,30 +86,45 @@ class LoadedCollection:
         if not segment.sealed:
             reserve = rows_in(self._max_bytes, self.schema)
             columns = read_segment(log, segment.extents, self.schema, reserve)
-            return LoadedSegment(segment.id, self.schema, columns, growing=True)
+            return self._segment_of(segment, columns)
         record = segment.files.get(COLUMNS_FILE)
         if record is not None:
-            mapped = is_mapped(collection.properties)
+            mapped = maps_some(self.schema, collection.properties)
             path = segment_folder(folder, segment.id) / COLUMNS_FILE
             rows_read = read_columns(path, record, mapped=mapped)
             if rows_read is not None:
-                return LoadedSegment(
-                    segment.id, self.schema, FixedColumns(rows_read, mapped=mapped)
+                columns_read = columns_of_file(
+                    rows_read, self.schema, collection.properties, mapped=mapped
                 )
+                return self._segment_of(segment, columns_read)
             damaged(segment.id, COLUMNS_FILE)
+        return self._segment_of(segment, read_segment(log, segment.extents, self.schema))
+
+    def _segment_of(
+        self, segment: Segment, columns: GrowingColumns | FixedColumns
+    ) -> LoadedSegment:
         return LoadedSegment(
-            segment.id, self.schema, read_segment(log, segment.extents, self.schema)
+            segment.id,
+            self.schema,
+            columns,
+            partition=segment.partition,
+            extents=segment.extents.copy(),
+            growing=not segment.sealed,
         )
 
     def _resolve_deaths(self, collection: Collection, log: Log) -> None:
-        """Find the dead rows of all segments at once."""
-        segments = [s for s in collection.segments.values() if s.rows]
+        """Find the dead rows of all segments at once. Rows of partitions that are not loaded may
+        have replaced some."""
+        segments = [s for s in collection.segments.values() if s.id in self._segments]
         if not segments:
             return
+        others = [s.extents for s in collection.segments.values() if s.id not in self._segments]
         pks = Column.concatenate([self._segments[s.id].pk_column(s.rows) for s in segments])
         born = np.concatenate([np.repeat(*s.extents.pairs().T) for s in segments])
-        deleted, deleted_at = read_pks(log, collection.deletes, self.schema)
+        tombstones = Extents.in_order([collection.deletes, *others])
+        deleted, deleted_at = read_pks(log, tombstones, self.schema)
         died = died_at(pks, born, deleted, deleted_at)
+        died[born <= collection.expired] = collection.expired
         start = 0
         for segment in segments:
             self._segments[segment.id].set_died(died[start : start + segment.rows])
@@ -111,19 +141,66 @@ class LoadedCollection:
             self._kill(seq, pk_values(column), column)
         elif isinstance(event, SegmentsSealed):
             for segment_id in event.segments:
-                self._segments[segment_id].seal()
+                if segment_id in self._segments:
+                    self._segments[segment_id].seal()
         elif isinstance(event, SegmentsMerged):
             self._merge(event)
+        elif isinstance(event, RowsExpired):
+            self._expire(event.until, seq)
+        elif isinstance(event, CollectionTruncated):
+            self._segments = {}
+        else:
+            self._follow_catalog(event)
+
+    def _follow_catalog(self, event: Event) -> None:
+        match event:
+            case CollectionLoaded():
+                self.loads_new = True
+            case CollectionReleased():
+                self.loads_new = False
+                self._let_go(set(self.partitions))
+            case PartitionCreated() if self.loads_new:
+                self.partitions.add(event.partition)
+            case PartitionDropped():
+                self._let_go({event.partition})
+            case PartitionsReleased():
+                self._let_go(set(event.partitions))
+                self.loads_new &= bool(self.partitions)
+            case FieldAdded():
+                field = Field.from_data(event.field)
+                self.schema = self.schema.with_field(field)
+                for segment in self._segments.values():
+                    segment.add_field(self.schema, field)
+            case FieldAltered():
+                self.schema = self.schema.with_field(Field.from_data(event.field))
+                for segment in self._segments.values():
+                    segment.schema = self.schema
+
+    def _let_go(self, partitions: set[int]) -> None:
+        self.partitions -= partitions
+        kept = {i: s for i, s in self._segments.items() if s.partition not in partitions}
+        self._segments = kept
+
+    def _expire(self, until: int, seq: int) -> None:
+        """The rows of entries up to `until` are gone; segments without any other, too."""
+        kept = {i: s for i, s in self._segments.items() if s.extents[-1][0] > until}
+        for segment in kept.values():
+            segment.expire(until, seq)
+        self._segments = kept
 
     def _insert(self, seq: int, event: RowsInserted, rows: Rows) -> None:
         column = rows.columns[self.schema.primary.id]
         pks = pk_values(column)
         self._kill(seq, pks, column)
+        if event.partition not in self.partitions:
+            return
         segment = self._segments.get(event.segment)
         if segment is None:
-            segment = LoadedSegment.growing(event.segment, self.schema, self._max_bytes)
+            segment = LoadedSegment.growing(
+                event.segment, event.partition, self.schema, self._max_bytes
+            )
             self._segments[event.segment] = segment
-        first = segment.append(rows, pks)
+        first = segment.append(seq, rows, pks)
         if rows.n > 1 and len(set(pks)) < rows.n:
             last = {pk: first + i for i, pk in enumerate(pks)}
             again = [first + i for i, pk in enumerate(pks) if last[pk] != first + i]
@@ -145,13 +222,21 @@ class LoadedCollection:
                 segment.kill(np.unique(rows), seq)
 
     def _merge(self, event: SegmentsMerged) -> None:
+        if event.sources[0] not in self._segments:
+            return  # of a partition that is not loaded
         sources = [self._segments[i] for i in event.sources]
         columns = GrowingColumns(self.schema, capacity=max(1, sum(s.columns.n for s in sources)))
         for source in sources:
             n = source.columns.n
             parts = {f.id: source.columns.column(f.id, n) for f in self.schema.fields}
             columns.append(Rows(n, parts))
-        merged = LoadedSegment(event.target, self.schema, columns)
+        merged = LoadedSegment(
+            event.target,
+            self.schema,
+            columns,
+            partition=sources[0].partition,
+            extents=Extents.joined(s.extents for s in sources),
+        )
         merged.set_died(np.concatenate([s.died() for s in sources]))
         merged.seal()
         # In the place of the first one, as in the state.
@@ -171,18 +256,17 @@ class LoadedCollection:
     def view(self, seq: int) -> View:
         """What is visible now, which is `seq`."""
         segments = tuple(
-            SegmentView(s, s.columns.n, s.deaths, seq, s.indexes)
+            SegmentView(s, s.columns.n, s.deaths, seq, s.indexes, s.scalars)
             for s in self._segments.values()
             if s.columns.n
         )
         return View(seq, self.id, self.schema, segments)
 
-    def attach(self, segment_id: int, indexes: dict[int, VectorIndex]) -> None:
-        """Search a segment by these indexes, given by id, if it is still there."""
+    def attach(self, segment_id: int, indexes: OpenIndexes) -> None:
+        """Search and filter a segment by these indexes, if it is still there."""
         segment = self._segments.get(segment_id)
-        for index_id, index in indexes.items():
-            if segment is not None:
-                segment.attach(index_id, index)
+        if segment is not None:
+            segment.attach(indexes.vectors, indexes.scalars)
 
     def read_from(self, segment_id: int, columns: FixedColumns, pks: PkIndex) -> None:
         """Read the rows of a sealed segment from somewhere else, if it is still there."""

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from walvec.segments.deaths import NEVER
+from walvec.segments.extents import Extents
 from walvec.segments.growing import FixedColumns, GrowableArray, GrowingColumns
 from walvec.segments.index import VectorIndex
+from walvec.segments.lookup import ScalarIndex
 from walvec.segments.pk_index import HashedPks, PkIndex, SortedPks, pk_values
+from walvec.segments.stored_vectors import lengths
 from walvec.wal.rows import Array, Column, Rows
-from walvec.wal.schema import Schema
+from walvec.wal.schema import Field, Schema
 
 
 def rows_in(max_bytes: int, schema: Schema) -> int:
@@ -34,15 +37,20 @@ class LoadedSegment:
         schema: Schema,
         columns: GrowingColumns | FixedColumns,
         *,
+        partition: int,
+        extents: Extents,
         growing: bool = False,
     ) -> None:
-        """columns: with the rows so far. The keys of a segment that is not `growing` wait for
-        `seal()`."""
+        """columns: with the rows so far, which come from `extents` (kept). The keys of a segment
+        that is not `growing` wait for `seal()`."""
         self.id = segment_id
+        self.partition = partition
+        self.extents = extents
         self.schema = schema
         self.columns = columns
         self.deaths = 0
         self.indexes: dict[int, VectorIndex] = {}
+        self.scalars: dict[int, ScalarIndex] = {}
         self.sealed = False
         self.pks: PkIndex = HashedPks()
         self._died = GrowableArray((), np.int64, max(1, columns.n))
@@ -54,16 +62,21 @@ class LoadedSegment:
             self._took(columns.n, keys)
 
     @classmethod
-    def growing(cls, segment_id: int, schema: Schema, max_bytes: int) -> LoadedSegment:
+    def growing(
+        cls, segment_id: int, partition: int, schema: Schema, max_bytes: int
+    ) -> LoadedSegment:
         """An empty segment that reserves address space up to its upper limit when it grows."""
         columns = GrowingColumns(schema, reserve_rows=rows_in(max_bytes, schema))
-        return cls(segment_id, schema, columns, growing=True)
+        return cls(
+            segment_id, schema, columns, partition=partition, extents=Extents(), growing=True
+        )
 
-    def append(self, rows: Rows, pks: list[Any]) -> int:
-        """Copy a batch to the end; returns the place of its first row."""
+    def append(self, seq: int, rows: Rows, pks: list[Any]) -> int:
+        """Copy the batch of an entry to the end; returns the place of its first row."""
         assert isinstance(self.columns, GrowingColumns), "a sealed segment does not grow"
         first = self.columns.n
         self.columns.append(rows)
+        self.extents.append((seq, rows.n))
         self._took(rows.n, pks)
         return first
 
@@ -93,12 +106,13 @@ class LoadedSegment:
         return self.columns.column(self.schema.primary.id, n)
 
     def norms(self, field_id: int, n: int) -> Array:
-        """L2 norms of the first n vectors of a field, (n,) float32. Computed when first asked."""
+        """The `lengths` of the first n vectors of a field, (n,) float32, see stored_vectors.py.
+        Computed when first asked."""
         norms = self._norms[field_id]
         if norms.n < n:
             with self._norms_lock:
                 vectors = self.columns.column(field_id, n).values[norms.n :]
-                norms.append(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
+                norms.append(lengths(vectors))
         return norms.data[:n]
 
     def kill(self, rows: Array, seq: int) -> None:
@@ -114,6 +128,19 @@ class LoadedSegment:
         if died[row] == NEVER:
             died[row] = seq
             self.deaths += 1
+
+    def expire(self, until: int, seq: int) -> None:
+        """The rows of entries up to `until` are dead from `seq` on."""
+        pairs = self.extents.pairs()
+        rows = int(pairs[pairs[:, 0] <= until, 1].sum())
+        self.kill(np.arange(rows), seq)
+
+    def add_field(self, schema: Schema, field: Field) -> None:
+        """One field more, the last of `schema` but for the dynamic one."""
+        self.columns.add(field)
+        if field.is_vector:
+            self._norms = {**self._norms, field.id: GrowableArray((), np.float32, 1)}
+        self.schema = schema
 
     def set_died(self, died: Array) -> None:
         """The deaths of all rows at once, (n,) int64, of a segment just read."""
@@ -147,15 +174,19 @@ class LoadedSegment:
         """Read the same rows from somewhere else from now on, older views too: from a mapped file,
         so that the memory they were in becomes free."""
         assert self.sealed and columns.n == self.columns.n, "other rows"
+        columns.complete(self.schema)
         self.columns, self.pks = columns, pks
 
-    def attach(self, index_id: int, index: VectorIndex) -> None:
-        """Search by this index from the next view on."""
-        self.indexes = {**self.indexes, index_id: index}
+    def attach(self, indexes: dict[int, VectorIndex], scalars: dict[int, ScalarIndex]) -> None:
+        """Search and filter by these indexes from the next view on. indexes: by id; scalars: by
+        field."""
+        self.indexes = {**self.indexes, **indexes}
+        self.scalars = {**self.scalars, **scalars}
 
     def keep_indexes(self, index_ids: set[int]) -> None:
         """Let go of the indexes that are not among these."""
         self.indexes = {i: x for i, x in self.indexes.items() if i in index_ids}
+        self.scalars = {f: x for f, x in self.scalars.items() if x.index_id in index_ids}
 
 
 def keys_of(column: Column) -> PkIndex:

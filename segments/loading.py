@@ -120,19 +120,22 @@ class Loader:
                 "signal handler cannot wait for"
             )
         with turn:
-            with self._lock:
-                self._replica.mend()
-                collection = self._still_loadable(info)
-                if (view := self._replica.published.views.get(info.id)) is not None:
-                    return view
-                loading = Loading(collection, self._replica.shown)
-            loading.read(self._replica.log, folder, max_bytes, self._damaged)
-            view = self._follow(info, loading)
+            view = None
+            while view is None:
+                with self._lock:
+                    self._replica.mend()
+                    collection = self._still_loadable(info)
+                    if (view := self._replica.published.views.get(info.id)) is not None:
+                        return view
+                    loading = Loading(collection, self._replica.shown)
+                loading.read(self._replica.log, folder, max_bytes, self._damaged)
+                view = self._follow(info, loading)
         for watcher in self._replica.watchers:
             watcher.restarted()
         return view
 
-    def _follow(self, info: CollectionInfo, loading: Loading) -> View:
+    def _follow(self, info: CollectionInfo, loading: Loading) -> View | None:
+        """Take over what came meanwhile; None where other partitions are to be loaded by now."""
         rounds = 0
         while True:
             with self._lock:
@@ -140,6 +143,8 @@ class Loader:
                 newest = self._replica.shown.seq
                 if newest - loading.at.seq <= FEW_EVENTS or rounds == MAX_ROUNDS:
                     loading.follow(self._replica.log, newest)
+                    if loading.loaded.partitions != collection.loaded_partitions:
+                        return None
                     loading.loaded.keep_indexes({i.id for i in collection.indexes.values()})
                     return self._replica.take(loading.loaded)
             loading.follow(self._replica.log, newest)

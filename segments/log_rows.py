@@ -5,7 +5,7 @@ from __future__ import annotations
 import lmdb
 import numpy as np
 
-from walvec.segments.batch import with_auto_ids
+from walvec.segments.batch import whole_rows, with_auto_ids
 from walvec.segments.extents import Extents
 from walvec.segments.growing import GrowingColumns
 from walvec.segments.memory import unmap_pages
@@ -37,8 +37,7 @@ def _rows_of(log: Log, entry: Entry, payload: memoryview, schema: Schema) -> Row
         rows = decode_rows(event.n, event.layout, payload)
     except ValueError as error:
         raise LogCorruptedException(message=f"log entry {seq}: {error}", seq=seq) from error
-    first_id = event.first_id if isinstance(event, RowsInserted) else None
-    return with_auto_ids(rows, schema, first_id)
+    return whole_rows(rows, schema, event.first_id) if isinstance(event, RowsInserted) else rows
 
 
 def read_segment(
@@ -94,4 +93,5 @@ def copied(column: Column) -> Column:
     """A column in memory of its own."""
     valid = None if column.valid is None else column.valid.copy()
     offsets = None if column.offsets is None else column.offsets.copy()
-    return Column(column.values.copy(), offsets, valid)
+    inner = None if column.inner is None else column.inner.copy()
+    return Column(column.values.copy(), offsets, valid, inner)

@@ -34,9 +34,8 @@ def _adjacent(collection: Collection, partition: int, limit: int) -> tuple[int, 
     are merged with them, as in LogMergePolicy.
     """
     per_row = max(1, collection.schema.vector_bytes)
-    segments = [s for s in collection.segments.values() if s.sealed and s.partition == partition]
     run: list[Segment] = []
-    for segment in sorted(segments, key=lambda s: s.extents[0]):
+    for segment in _sealed(collection, partition):
         if 2 * segment.rows * per_row <= limit:
             run = [*run, segment]
             continue
@@ -57,3 +56,28 @@ def _due(run: list[Segment], per_row: int) -> tuple[int, ...]:
             return tuple(s.id for s in run[start : start + FAN_IN])
         start = stop
     return ()
+
+
+def forced_merges(state: State, collection_id: int, limit: int) -> list[tuple[int, ...]]:
+    """Runs of neighbouring sealed segments of a collection with at most `limit` bytes of vectors
+    each, as long as possible."""
+    collection = state.collections.get(collection_id)
+    if collection is None:
+        return []
+    per_row = max(1, collection.schema.vector_bytes)
+    runs: list[tuple[int, ...]] = []
+    for partition in collection.partitions.values():
+        run: list[Segment] = []
+        for segment in _sealed(collection, partition):
+            if run and (sum(s.rows for s in run) + segment.rows) * per_row > limit:
+                runs.append(tuple(s.id for s in run))
+                run = []
+            run = [*run, segment]
+        runs.append(tuple(s.id for s in run))
+    return [run for run in runs if len(run) > 1]
+
+
+def _sealed(collection: Collection, partition: int) -> list[Segment]:
+    """The sealed segments of a partition in the order of their rows."""
+    segments = [s for s in collection.segments.values() if s.sealed and s.partition == partition]
+    return sorted(segments, key=lambda s: s.extents[0])

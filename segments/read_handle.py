@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from walvec.segments.catalog import CollectionInfo, Published
+from walvec.segments.catalog import CollectionInfo, DatabaseInfo, Published
 from walvec.segments.fold import Fold
 from walvec.segments.forks import Forkable, follow_forks
 from walvec.segments.loaded import LoadedCollection
@@ -20,11 +20,12 @@ from walvec.segments.loading import Loader
 from walvec.segments.memory import trim
 from walvec.segments.replica import Replica
 from walvec.segments.settings import Settings
-from walvec.segments.state import State
+from walvec.segments.state import DEFAULT_DATABASE, State
 from walvec.segments.view import View
 from walvec.segments.watcher import Watcher
 from walvec.wal.errors import (
     CollectionNotExistException,
+    DatabaseNotExistException,
     StoreBrokenException,
     StoreClosedException,
 )
@@ -33,6 +34,14 @@ from walvec.wal.log import Log
 T = TypeVar("T")
 LOOK_S = 1.0
 """How often a reader looks whether the log's files are still those that it has open."""
+
+
+def database_of(published: Published, name: str) -> DatabaseInfo:
+    """A database by its name. Raises DatabaseNotExistException."""
+    database = published.databases.get(name)
+    if database is None:
+        raise DatabaseNotExistException(message=f"database {name} does not exist")
+    return database
 
 
 class ReadHandle(Forkable):
@@ -46,7 +55,8 @@ class ReadHandle(Forkable):
         self.segments_folder = folder / "segments"
         self.log = log
         self.settings = settings
-        self.counts: dict[int, tuple[int, int]] = {}
+        self.counts: dict[int, tuple[int, dict[int, int]]] = {}
+        self.expiry: dict[tuple[int, int], int] = {}
         self._replica = Replica(log, fold, seen_txnid)
         self._closed = False
         self._broken = ""
@@ -111,11 +121,19 @@ class ReadHandle(Forkable):
         self.log.refuse_replaced_files()
         self._look_at = time.monotonic() + LOOK_S
 
-    def info(self, name: str) -> CollectionInfo:
-        """A collection by its name. Raises CollectionNotExistException."""
+    def info(self, name: str, database: str = DEFAULT_DATABASE) -> CollectionInfo:
+        """A collection by its name or alias.
+
+        Raises CollectionNotExistException, DatabaseNotExistException.
+        """
         published = self.current()
-        if (number := published.names.get(name)) is None:
-            raise CollectionNotExistException(message=f"collection {name} does not exist")
+        within = database_of(published, database)
+        number = within.names.get(name)
+        if number is None:
+            number = within.aliases.get(name)
+        if number is None:
+            where = "" if database == DEFAULT_DATABASE else f" in database {database}"
+            raise CollectionNotExistException(message=f"collection {name} does not exist{where}")
         return published.collections[number]
 
     def _refuse_if_unusable(self) -> None:

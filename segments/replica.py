@@ -18,7 +18,15 @@ from walvec.segments.log_rows import read_rows
 from walvec.segments.view import View
 from walvec.segments.watcher import Watcher
 from walvec.wal.errors import MilvusException
-from walvec.wal.events import RowsDeleted, RowsInserted, SegmentPersisted
+from walvec.wal.events import (
+    CollectionLoaded,
+    PartitionDropped,
+    PartitionsLoaded,
+    PartitionsReleased,
+    RowsDeleted,
+    RowsInserted,
+    SegmentPersisted,
+)
 from walvec.wal.log import Log
 
 NEVER_SEEN = -1
@@ -111,6 +119,10 @@ class Replica:
         """Take one event over into memory; what cannot follow is read again when it is used."""
         number = one.event.collection
         loaded = self._loaded[number]
+        if isinstance(one.event, CollectionLoaded | PartitionsLoaded):
+            del self._loaded[number]  # it is read with its new partitions when it is used
+            return
+        self.let_go |= isinstance(one.event, PartitionDropped | PartitionsReleased)
         try:
             rows = one.rows
             if rows is None and isinstance(one.event, RowsInserted | RowsDeleted):

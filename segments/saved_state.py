@@ -14,16 +14,19 @@ import msgpack
 
 from walvec.segments.extents import Extents
 from walvec.segments.index import IndexSpec
-from walvec.segments.state import Collection, FileRecord, Segment, State
+from walvec.segments.state import Collection, Database, FileRecord, Segment, State
 from walvec.wal.entry import DIGEST_SIZE
 from walvec.wal.schema import Field, Schema
 
 Kinds = dict[str, type]
 
 STATE: Kinds = {"store_id": bytes, "seq": int, "timestamp": int, "next_id": int}
-STATE |= {"collections": list, "names": dict}
+STATE |= {"collections": list, "databases": list}
+DATABASE: Kinds = {"id": int, "name": str, "created_at": int, "properties": dict}
+DATABASE |= {"names": dict, "aliases": dict}
 COLLECTION: Kinds = {"id": int, "name": str, "schema": dict, "partitions": dict, "properties": dict}
-COLLECTION |= {"consistency_level": str, "num_shards": int, "created_at": int, "loaded": bool}
+COLLECTION |= {"consistency_level": str, "num_shards": int, "created_at": int, "database": int}
+COLLECTION |= {"loaded": bool, "loads_new": bool, "loaded_partitions": list, "expired": int}
 COLLECTION |= {"next_auto_id": int, "written": int, "segments": list, "growing": list}
 COLLECTION |= {"indexes": list, "deletes": bytes}
 SEGMENT: Kinds = {"id": int, "partition": int, "rows": int, "sealed": int, "extents": bytes}
@@ -37,9 +40,11 @@ FIELD: Kinds = {
     "max_length": int,
     "is_primary": bool,
 }
-FIELD |= {"auto_id": bool, "is_dynamic": bool, "description": str}
+FIELD |= {"auto_id": bool, "is_dynamic": bool, "description": str, "nullable": bool}
+FIELD |= {"default": object, "element_type": int, "max_capacity": int}
+FIELD |= {"is_partition_key": bool, "properties": dict}
 INDEX: Kinds = {"id": int, "field_id": int, "field_name": str, "name": str, "index_type": str}
-INDEX |= {"metric_type": str, "params": dict, "seed": int}
+INDEX |= {"metric_type": str, "params": dict, "seed": int, "properties": dict}
 
 _id, _first_extent, _second = attrgetter("id"), lambda s: s.extents[0], itemgetter(1)
 
@@ -74,7 +79,8 @@ def _checked(plain: Any, kinds: Kinds, what: str) -> dict[str, Any]:
     """A dictionary with exactly these keys, in this order, and values of exactly these types."""
     if type(plain) is not dict or list(plain) != list(kinds):
         raise ValueError(f"{what} has not the keys {', '.join(kinds)}")
-    if list(map(type, plain.values())) != list(kinds.values()):
+    wrong = (k for k, kind in kinds.items() if kind not in (object, type(plain[k])))
+    if next(wrong, None) is not None:
         raise ValueError(f"{what} has other types than {', '.join(map(str, kinds.values()))}")
     return plain
 
@@ -88,10 +94,17 @@ def _texts_to(kind: type, plain: dict[Any, Any], what: str) -> dict[str, Any]:
 def _state(plain: Any) -> State:
     data = _checked(plain, STATE, "the state")
     collections = [_collection(c) for c in data["collections"]]
-    names = _texts_to(int, data["names"], "names")
     data["collections"] = {c.id: c for c in collections}
-    data["names"] = dict(sorted(names.items(), key=_second))
+    data["databases"] = {d.id: d for d in map(_database, data["databases"])}
     return State(**data)
+
+
+def _database(plain: Any) -> Database:
+    data = _checked(plain, DATABASE, "a database")
+    data["properties"] = _texts_to(str, data["properties"], "properties")
+    for part in ("names", "aliases"):
+        data[part] = dict(sorted(_texts_to(int, data[part], part).items(), key=_second))
+    return Database(**data)
 
 
 def _collection(plain: Any) -> Collection:
@@ -101,6 +114,9 @@ def _collection(plain: Any) -> Collection:
     growing = [(partition, segment) for partition, segment in data["growing"]]
     if any(type(number) is not int for pair in growing for number in pair):
         raise ValueError("growing does not map partitions to segments")
+    if any(type(number) is not int for number in data["loaded_partitions"]):
+        raise ValueError("loaded_partitions is not a list of ids")
+    data["loaded_partitions"] = set(data["loaded_partitions"])
     indexes = sorted(map(_index, data["indexes"]), key=_id)
     data["schema"] = _schema(data["schema"])
     data["partitions"] = dict(sorted(partitions.items(), key=_second))

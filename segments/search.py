@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from walvec.segments import flat
-from walvec.segments.gaps import has_gap
+from walvec.segments.candidates import Wanted, expected_us, nearest
+from walvec.segments.costs import scan_us
 from walvec.segments.index import IndexSpec
+from walvec.segments.metrics import DISTANCES, Range
 from walvec.segments.view import Place, Predicate, SegmentView, View, selected
 from walvec.wal.rows import Array
 from walvec.wal.schema import Field
-
-EXACT_ROWS = 2_000
-"""With no more candidates than this, scanning them is as fast as walking an index."""
-EXACT_SHARE = 20
-"""Below one in this many rows selected, an index finds too few of them."""
-EXACT_ROWS_ANNOY = 20_000
-"""Up to here a scan beats Annoy at its default search_k, with or without a filter: measured at
-384 dimensions, 90 us against 260 us at 4,000 rows."""
 
 
 class Found(NamedTuple):
@@ -29,27 +24,54 @@ class Found(NamedTuple):
     places: list[Place]
 
 
+class Step(NamedTuple):
+    """How one segment was searched."""
+
+    segment_id: int
+    path: str
+    """"empty", "exact", or the type of the index; "HNSW, then exact" where it found too few."""
+    rows: int
+    candidates: int
+    """Rows that are visible, not null and match the filter."""
+    asked: tuple[int, ...]
+    """How many rows the index was asked for, round by round."""
+    effort: dict[str, int]
+    """With which parameter the last time: {"ef": 64}."""
+
+
+Trace = Callable[[Step], None]
+
+
 class Plan(NamedTuple):
-    """What to search for: everything but the queries."""
+    """What to search for: everything but the queries.
+
+    radius, range_filter: only rows whose score lies between them, as Milvus has it. L2, HAMMING
+    and JACCARD: range_filter <= score < radius; IP and COSINE: radius < score <= range_filter.
+    trace: called for each segment with what was done there, if somebody wants to know.
+    """
 
     field: Field
     metric_type: str
     spec: IndexSpec | None
     params: dict[str, Any]
     k: int
-    predicate: Predicate | None
+    predicate: Predicate | None = None
+    radius: float | None = None
+    range_filter: float | None = None
+    trace: Trace | None = None
 
 
 def search(view: View, plan: Plan, queries: Array) -> list[Found]:
-    """The best k rows for each query. queries: (nq, dim) float32, C order.
+    """The best k rows for each query. queries: (nq, dim) float32, of a binary field (nq, dim / 8)
+    uint8, C order.
 
-    L2 scores are squared distances, ascending; IP and COSINE are similarities, descending.
-    Fewer than k only where fewer rows match.
+    Distances come in ascending order (L2: squared), similarities in descending order. Fewer than
+    k only where fewer rows match.
     """
     if len(view.segments) == 1:
-        return _found(view.segments[0], *_search_segment(view.segments[0], plan, queries))
-    each = [_found(s, *_search_segment(s, plan, queries)) for s in view.segments]
-    descending = plan.metric_type != "L2"
+        return _found(view.segments[0], *search_segment(view.segments[0], plan, queries))
+    each = [_found(s, *search_segment(s, plan, queries)) for s in view.segments]
+    descending = plan.metric_type not in DISTANCES
     return [_merged([one[q] for one in each], plan.k, descending) for q in range(len(queries))]
 
 
@@ -72,57 +94,36 @@ def _merged(each: list[Found], k: int, descending: bool) -> Found:
     return Found([scores[i] for i in order], [places[i] for i in order])
 
 
-def _search_segment(segment: SegmentView, plan: Plan, queries: Array) -> tuple[Array, Array]:
+def search_segment(segment: SegmentView, plan: Plan, queries: Array) -> tuple[Array, Array]:
     """Positions (nq, up to k) int64 padded with -1, and their scores."""
+    column = segment.column(plan.field.id)
     mask = selected(segment, plan.predicate)
-    candidates = segment.n if mask is None else int(np.count_nonzero(mask))
-    index = None if plan.spec is None else segment.indexes.get(plan.spec.id)
-    if not candidates:
-        return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-    if index is None or _is_cheaper_exactly(segment, plan, mask is not None, candidates):
-        return _scan(segment, plan, queries, mask)
-    k = min(plan.k, candidates)
-    wanted = min(index.candidates(k), candidates)
-    positions, scores = index.search(queries, wanted, plan.params, mask)
-    if has_gap(positions, k - 1):
-        return _scan(segment, plan, queries, mask)
-    if scores is None:
-        return _rank(segment, plan, queries, positions, k)
-    return positions[:, :k], scores[:, :k]
-
-
-def _is_cheaper_exactly(segment: SegmentView, plan: Plan, filtered: bool, candidates: int) -> bool:
-    """Whether scanning the candidates is expected to cost less than asking the index."""
-    assert plan.spec is not None
-    # Who sets search_k wants the index.
-    if plan.spec.index_type == "ANNOY" and not plan.params and candidates <= EXACT_ROWS_ANNOY:
-        return True
-    return filtered and candidates <= max(EXACT_ROWS, segment.n // EXACT_SHARE)
-
-
-def _scan(
-    segment: SegmentView, plan: Plan, queries: Array, mask: Array | None
-) -> tuple[Array, Array]:
-    """Exactly, over the selected rows."""
-    vectors = segment.column(plan.field.id).values
-    norms = segment.segment.norms(plan.field.id, segment.n)
-    k = min(plan.k, segment.n)
-    return flat.scan(vectors, queries, plan.metric_type, k, mask, norms)
-
-
-def _rank(
-    segment: SegmentView, plan: Plan, queries: Array, positions: Array, k: int
-) -> tuple[Array, Array]:
-    """The k best of what an index found, of which there are k at least, by exact scores."""
-    vectors = segment.column(plan.field.id).values
-    best, values = [], []
-    for query, rows in zip(queries, positions, strict=True):
-        if rows[-1] < 0:
-            rows = rows[rows >= 0]
-        scores = flat.scores(vectors[rows], query, plan.metric_type)
-        order = (scores if plan.metric_type == "L2" else -scores).argsort(kind="stable")[:k]
-        best.append(rows[order])
-        values.append(scores[order])
-    if len(best) == 1:
-        return best[0][np.newaxis], values[0][np.newaxis]
-    return np.stack(best), np.stack(values)
+    total, visible = segment.n, mask
+    if column.valid is not None:
+        total = int(np.count_nonzero(column.valid))
+        if total < segment.n:
+            visible = column.valid if mask is None else mask & column.valid
+    count = segment.n if visible is None else int(np.count_nonzero(visible))
+    k, within = min(plan.k, count), Range(plan.radius, plan.range_filter)
+    path, found = "empty", None
+    rounds: list[int] = []
+    effort: dict[str, int] = {}
+    if count and plan.spec is not None and plan.spec.id in segment.indexes:
+        index = segment.indexes[plan.spec.id]
+        wanted = Wanted(column.values, total, plan.metric_type, k, mask, count, within, plan.params)
+        limit_us = scan_us(column.values, count, len(queries))
+        # Who gives parameters of the index wants the index.
+        plain = mask is None and not within
+        if (plain and plan.params) or expected_us(index, wanted) < limit_us:
+            found = nearest(index, wanted, queries, limit_us, rounds)
+            if plan.trace is not None:
+                effort = index.effort(rounds[-1], plan.params, k)
+            path = plan.spec.index_type if found else f"{plan.spec.index_type}, then exact"
+    if count and found is None:
+        path = path if path != "empty" else "exact"
+        norms = segment.segment.norms(plan.field.id, segment.n)
+        found = flat.scan(column.values, queries, plan.metric_type, k, visible, norms, within)
+    if plan.trace is not None:
+        step = Step(segment.segment.id, path, segment.n, count, tuple(rounds), effort)
+        plan.trace(step)
+    return found or (np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32))

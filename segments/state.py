@@ -20,6 +20,7 @@ from walvec.segments.index import IndexSpec
 from walvec.wal.entry import digest_of
 from walvec.wal.schema import Schema
 
+DEFAULT_DATABASE = "default"
 DEFAULT_PARTITION = "_default"
 COLUMNS_FILE = "columns.wvc"
 
@@ -60,9 +61,40 @@ class Segment:
 
 
 @dataclass(slots=True)
+class Database:
+    """A database: its collections by name, and by their other names."""
+
+    id: int
+    name: str
+    created_at: int
+    properties: dict[str, str] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "created_at": self.created_at,
+            "properties": dict(sorted(self.properties.items())),
+            "names": dict(sorted(self.names.items())),
+            "aliases": dict(sorted(self.aliases.items())),
+        }
+
+    def copy(self) -> Database:
+        """Another that is equal and shares nothing that changes."""
+        maps = (dict(self.properties), dict(self.names), dict(self.aliases))
+        return Database(self.id, self.name, self.created_at, *maps)
+
+
+@dataclass(slots=True)
 class Collection:
     """A collection. `deletes` are (seq of the entry, primary keys in it); `written` is the seq of
-    the newest change to its rows; `growing` maps a partition's id to its growing segment's."""
+    the newest change to its rows; `growing` maps a partition's id to its growing segment's.
+
+    `loaded`: some partition is, those in `loaded_partitions`; `loads_new`: so are those to come.
+    Rows of entries up to the seq `expired` are gone.
+    """
 
     id: int
     name: str
@@ -72,7 +104,11 @@ class Collection:
     consistency_level: str
     num_shards: int
     created_at: int
+    database: int = 0
     loaded: bool = False
+    loads_new: bool = False
+    loaded_partitions: set[int] = field(default_factory=set)
+    expired: int = 0
     next_auto_id: int = 1
     written: int = 0
     segments: dict[int, Segment] = field(default_factory=dict)
@@ -94,7 +130,11 @@ class Collection:
             "consistency_level": self.consistency_level,
             "num_shards": self.num_shards,
             "created_at": self.created_at,
+            "database": self.database,
             "loaded": self.loaded,
+            "loads_new": self.loads_new,
+            "loaded_partitions": sorted(self.loaded_partitions),
+            "expired": self.expired,
             "next_auto_id": self.next_auto_id,
             "written": self.written,
             "segments": [s.to_data() for _, s in sorted(self.segments.items())],
@@ -115,7 +155,11 @@ class Collection:
             self.consistency_level,
             self.num_shards,
             self.created_at,
+            self.database,
             self.loaded,
+            self.loads_new,
+            set(self.loaded_partitions),
+            self.expired,
             self.next_auto_id,
             self.written,
             {i: s.copy() for i, s in self.segments.items()},
@@ -127,15 +171,17 @@ class Collection:
 
 @dataclass(slots=True)
 class State:
-    """Everything after the entry `seq`. `next_id` is the next id of a collection, partition,
-    segment or index; ids are never used twice."""
+    """Everything after the entry `seq`. `next_id` is the next id of a database, collection,
+    partition, segment or index; ids are never used twice. The default database has the id 0."""
 
     store_id: bytes = b""
     seq: int = 0
     timestamp: int = 0
     next_id: int = 1
     collections: dict[int, Collection] = field(default_factory=dict)
-    names: dict[str, int] = field(default_factory=dict)
+    databases: dict[int, Database] = field(
+        default_factory=lambda: {0: Database(0, DEFAULT_DATABASE, 0)}
+    )
 
     def to_data(self) -> dict[str, Any]:
         return {
@@ -144,7 +190,7 @@ class State:
             "timestamp": self.timestamp,
             "next_id": self.next_id,
             "collections": [c.to_data() for _, c in sorted(self.collections.items())],
-            "names": dict(sorted(self.names.items())),
+            "databases": [d.to_data() for _, d in sorted(self.databases.items())],
         }
 
 
@@ -164,8 +210,17 @@ def freeze(state: State) -> State:
     return replace(
         state,
         collections={i: c.copy() for i, c in state.collections.items()},
-        names=dict(state.names),
+        databases={i: d.copy() for i, d in state.databases.items()},
     )
+
+
+def altered(
+    properties: dict[str, str], new: dict[str, str], dropped: tuple[str, ...]
+) -> dict[str, str]:
+    """Properties with new values, and without those that are dropped."""
+    # Sorted, as a saved state has them: what a user sees does not depend on how it was opened.
+    kept = {**properties, **new}
+    return {key: kept[key] for key in sorted(kept) if key not in dropped}
 
 
 def index_file(index: IndexSpec) -> str:

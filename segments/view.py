@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from walvec.segments.index import VectorIndex
 from walvec.segments.loaded_segment import LoadedSegment
+from walvec.segments.lookup import ScalarIndex
+from walvec.segments.masks import rows_of
 from walvec.wal.rows import Array, Column
 from walvec.wal.schema import Schema
 
@@ -21,6 +23,8 @@ class SegmentView(NamedTuple):
     deaths: int
     seq: int
     indexes: dict[int, VectorIndex]
+    scalars: dict[int, ScalarIndex]
+    """By field id; of a sealed segment, n rows each."""
 
     def column(self, field_id: int) -> Column:
         """A column of n rows, not copied."""
@@ -60,6 +64,11 @@ class View(NamedTuple):
     schema: Schema
     segments: tuple[SegmentView, ...]
 
+    def within(self, partitions: Set[int]) -> View:
+        """The segments of these partitions."""
+        kept = tuple(s for s in self.segments if s.segment.partition in partitions)
+        return self._replace(segments=kept)
+
     def find(self, pk: Any) -> Place | None:
         """Where the visible row with a primary key is. Newer segments are asked first."""
         for segment in reversed(self.segments):
@@ -73,8 +82,8 @@ class View(NamedTuple):
         return sum(s.n - s.deaths for s in self.segments)
 
 
-Predicate = Callable[[Callable[[int], Column], int], Array]
-"""A compiled filter: (column by field id, n) -> (n,) bool."""
+Predicate = Callable[[SegmentView], Array]
+"""A compiled filter: which of a segment's n rows match, (n,) bool."""
 
 
 def selected(segment: SegmentView, predicate: Predicate | None) -> Array | None:
@@ -82,11 +91,13 @@ def selected(segment: SegmentView, predicate: Predicate | None) -> Array | None:
     alive = segment.alive()
     if predicate is None:
         return alive
-    mask = predicate(segment.column, segment.n)
+    mask = predicate(segment)
     return mask if alive is None else mask & alive
 
 
 def selected_rows(segment: SegmentView, predicate: Predicate | None) -> Array:
     """The rows that are visible and match the filter, (m,) int64, ascending."""
     mask = selected(segment, predicate)
-    return np.arange(segment.n) if mask is None else np.flatnonzero(mask)
+    if mask is None:
+        return np.arange(segment.n)
+    return rows_of(mask, int(np.count_nonzero(mask)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,3 +127,13 @@ def data_file(folder: Path) -> Path:
 def segment_files(folder: Path) -> list[Path]:
     """All segment files, sorted."""
     return sorted(p for p in (folder / "segments").rglob("*") if p.is_file())
+
+
+FILE_DAMAGES: dict[str, Callable[[Path], None]] = {
+    "deleted": Path.unlink,
+    "emptied": lambda path: os.truncate(path, 0),
+    "truncated": lambda path: os.truncate(path, path.stat().st_size - 8),
+    "extended": lambda path: os.truncate(path, path.stat().st_size + 8),
+    "bit flipped": lambda path: flip(path, path.stat().st_size // 2),
+}
+"""What can happen to a file of a segment."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from walvec.recovery.open import open_store
-from walvec.segments import commands
+from walvec.segments import catalog_commands, commands
 from walvec.segments.batch import batch_of
 from walvec.segments.catalog import CollectionInfo
 from walvec.segments.file_maker import FileMaker
@@ -21,7 +21,7 @@ from walvec.segments.fold import Fold
 from walvec.segments.index import IndexSpec
 from walvec.segments.memory import trim
 from walvec.segments.settings import Settings
-from walvec.segments.state import State, digest
+from walvec.segments.state import FileRecord, State, digest
 from walvec.segments.store import Store
 from walvec.wal.log import Log
 from walvec.wal.rows import Column, Rows
@@ -83,7 +83,7 @@ class Table:
         self.store = store
         self.name = name
         if name not in store.current().names:
-            command = commands.create_collection(
+            command = catalog_commands.create_collection(
                 name,
                 layout or schema(),
                 {},
@@ -104,7 +104,7 @@ class Table:
         """Insert rows; returns the seq after it."""
         batch = batch_of(rows(ids, version=version))
         limit = self.store.settings.segment_max_bytes
-        command = commands.insert(self.id, self.name, batch, limit, upsert=upsert)
+        command = commands.insert(self.id, self.name, [batch], limit, upsert=upsert)
         return self.store.execute(command).seq
 
     def delete(self, ids: Sequence[int]) -> int:
@@ -118,12 +118,12 @@ class Table:
 
     def load(self) -> None:
         """Flag as loaded and read the rows."""
-        self.store.execute(commands.load(self.id, self.name))
+        self.store.execute(catalog_commands.load(self.id, self.name))
         self.store.view(self.info)
 
     def release(self) -> None:
         """Let the rows go."""
-        self.store.execute(commands.release(self.id, self.name))
+        self.store.execute(catalog_commands.release(self.id, self.name))
         trim()
 
     def texts(self) -> dict[int, str]:
@@ -169,6 +169,16 @@ def file_maker(store: Store) -> FileMaker:
 def state_data(store: Store) -> dict[str, Any]:
     """The whole state as plain data."""
     return store.with_state(lambda state: copy.deepcopy(state.to_data()))
+
+
+def file_records(store: Store) -> dict[Path, FileRecord]:
+    """How the files of segments must be found, as the log has it."""
+    return {
+        store.segments_folder / f"{segment['id']:x}" / name: FileRecord(*record)
+        for collection in state_data(store)["collections"]
+        for segment in collection["segments"]
+        for name, record in segment["files"].items()
+    }
 
 
 def run_child(

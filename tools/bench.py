@@ -20,6 +20,7 @@ from walvec.tools import (
     bench_ingest,
     bench_memory,
     bench_million,
+    bench_model,
     bench_open,
     bench_replica,
     bench_search,
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[Array, Array, Path], list[Result]]] = {
     "open": bench_open.run,
     "million": bench_million.run,
     "memory": bench_memory.run,
+    "model": bench_model.run,
 }
 
 

@@ -94,7 +94,7 @@ def _append(log: Log, fold: Fold, collection: int, schema: Schema, events: int) 
     """Some batches in one transaction, each an insert of its own."""
     with log.begin(write=True) as txn:
         for number in range(events):
-            command = insert(collection, NAME, _batch(schema, number), SEGMENT_MAX_BYTES)
+            command = insert(collection, NAME, [_batch(schema, number)], SEGMENT_MAX_BYTES)
             for draft in command(fold.state).drafts:
                 fold.append(
                     log,

@@ -1,4 +1,4 @@
-"""The command line: walvec demo, info, log, verify, rebuild."""
+"""The command line: walvec demo, info, log, explain, verify, rebuild."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from walvec.recovery.rebuild import rebuild
 from walvec.recovery.report import Pin, Report
 from walvec.recovery.verify import verify
-from walvec.tools import log_command
+from walvec.tools import explain_command, log_command
 from walvec.tools.demo import run_demo
 from walvec.tools.info import print_info, store_info
 from walvec.tools.tables import print_table, progress_bar, size_text
@@ -28,13 +28,14 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 DESCRIPTION = """\
 walvec is an embedded, durable vector store whose write-ahead log is the database.
 
-A store is a folder. demo and rebuild write to one; info, log and verify change nothing in it,
-and may be used while a program has it open."""
+A store is a folder. demo and rebuild write to one; info, log, explain and verify change nothing
+in it, and may be used while a program has it open."""
 EPILOG = """\
 examples:
   walvec demo                          see it work on real data, in under a minute
   walvec info ./mystore                what a store holds
   walvec log ./mystore --tail          what happened last
+  walvec explain ./mystore docs --filter 'year > 2000'    how its rows are found
   walvec verify ./mystore --json       is everything as it was written?
 
 exit codes: 0 fine, 1 findings or an error of the store, 2 wrong usage"""
@@ -117,12 +118,15 @@ def _parser() -> argparse.ArgumentParser:
     info = _command(commands, "info", _info, "say what a store holds")
     what = "print the log, one line an event"
     log = _command(commands, "log", log_command.run, what, log_command.EPILOG)
+    how = "say how a query or a search finds its rows"
+    explain = _command(commands, "explain", explain_command.run, how, explain_command.EPILOG)
     check = _command(commands, "verify", _verify, "check everything in a store", VERIFY_EPILOG)
     again = _command(commands, "rebuild", _rebuild, "make all segment files anew", REBUILD_EPILOG)
-    for command in (info, log, check, again):
+    for command in (info, log, explain, check, again):
         command.add_argument("store", metavar="STORE", help="the store's folder")
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     log_command.add_options(log)
+    explain_command.add_options(explain)
     check.add_argument(
         "--pin",
         type=_pin,

@@ -11,9 +11,11 @@ from typing import Any
 
 from walvec.recovery.file_inspection import paths_below
 from walvec.recovery.open import open_store
+from walvec.segments.catalog_check import aliases_of
 from walvec.segments.counting import count_rows
 from walvec.segments.index import needs_file
 from walvec.segments.state import (
+    DEFAULT_DATABASE,
     Collection,
     Segment,
     State,
@@ -42,7 +44,7 @@ def store_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         if store.damage is not None:
             damage = store.damage.message
         for data in info["collections"]:
-            data["rows"] = _rows(store, data["name"])
+            data["rows"] = _rows(store, data["database"], data["name"])
             data["log_bytes"] = log_bytes[data["id"]]
             data["file_bytes"] = sum(
                 _folder_bytes(store.segments_folder / s["folder"]) for s in data["segments"]
@@ -66,15 +68,19 @@ def _catalog(state: State) -> dict[str, Any]:
         "last_seq": state.seq,
         "last_time": time_text(state.timestamp),
         "state_digest": digest(state).hex(),
-        "collections": [_collection(c) for _, c in sorted(state.collections.items())],
+        "databases": [d.to_data() for d in state.databases.values()],
+        "collections": [_collection(state, c) for _, c in sorted(state.collections.items())],
     }
 
 
-def _collection(collection: Collection) -> dict[str, Any]:
+def _collection(state: State, collection: Collection) -> dict[str, Any]:
     segments = list(collection.segments.values())
     return {
         "name": collection.name,
         "id": collection.id,
+        "database": state.databases[collection.database].name,
+        "aliases": aliases_of(state, collection),
+        "partitions": _partitions(collection),
         "rows": None,
         "loaded": collection.loaded,
         "load_state": "Loaded" if collection.loaded else "NotLoad",
@@ -85,6 +91,13 @@ def _collection(collection: Collection) -> dict[str, Any]:
         "indexes": _indexes(collection),
         "segments": [_segment(s) for s in segments],
     }
+
+
+def _partitions(collection: Collection) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "id": number, "loaded": number in collection.loaded_partitions}
+        for name, number in collection.partitions.items()
+    ]
 
 
 def _indexes(collection: Collection) -> list[dict[str, Any]]:
@@ -107,6 +120,7 @@ def _segment(segment: Segment) -> dict[str, Any]:
     return {
         "id": segment.id,
         "folder": f"{segment.id:x}",
+        "partition": segment.partition,
         "state": "sealed" if segment.sealed else "growing",
         "rows": segment.rows,
         "files": {name: record.length for name, record in segment.files.items()},
@@ -140,10 +154,10 @@ def _checkpoints(log: Log) -> list[dict[str, Any]]:
         ]
 
 
-def _rows(store: Store, name: str) -> int | None:
+def _rows(store: Store, database: str, name: str) -> int | None:
     """Visible rows; None where the log does not give them."""
     try:
-        return count_rows(store, store.info(name))
+        return count_rows(store, store.info(name, database))
     except MilvusException:
         return None
 
@@ -180,10 +194,14 @@ def print_info(info: dict[str, Any]) -> None:
 
 def _row(data: dict[str, Any]) -> list[Any]:
     indexes = [
-        f"{i['field']}: {i['index_type']} {i['metric_type']} {i['built']}/{i['of']}"
+        f"{i['field']}: {' '.join(filter(None, (i['index_type'], i['metric_type'])))} "
+        f"{i['built']}/{i['of']}"
         for i in data["indexes"]
     ]
     rows = "?" if data["rows"] is None else data["rows"]
     sizes = (size_text(data["log_bytes"]), size_text(data["file_bytes"]))
     counts = (data["growing"], data["sealed"])
-    return [data["name"], rows, *counts, *sizes, data["load_state"], ", ".join(indexes)]
+    name = data["name"]
+    if data["database"] != DEFAULT_DATABASE:
+        name = f"{data['database']}.{name}"
+    return [name, rows, *counts, *sizes, data["load_state"], ", ".join(indexes)]

@@ -10,6 +10,7 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from walvec.tools.log_details import detail
 from walvec.wal.entry import ALIGNMENT, HEADER, Header
 from walvec.wal.errors import (
     CollectionNotExistException,
@@ -18,22 +19,14 @@ from walvec.wal.errors import (
 )
 from walvec.wal.events import (
     EVENTS,
-    CollectionAltered,
     CollectionCreated,
     CollectionRenamed,
     Event,
-    IndexCreated,
-    IndexDropped,
     RowsDeleted,
     RowsInserted,
-    SegmentPersisted,
-    SegmentsMerged,
-    SegmentsSealed,
-    StoreCreated,
 )
 from walvec.wal.following import Follower
 from walvec.wal.log import Log, Position
-from walvec.wal.schema import Schema
 from walvec.wal.tail import Tail
 
 KINDS = {event.__name__.lower(): event.__name__ for event in EVENTS.values()}
@@ -229,35 +222,6 @@ def _ids_of(log: Log, name: str, *, must: bool) -> set[int]:
     )
 
 
-def detail(event: Event) -> str:
-    """What is particular about an event, in a few words."""
-    match event:
-        case StoreCreated():
-            return f"store {event.store_id.hex()} by walvec {event.walvec_version}"
-        case CollectionCreated():
-            names = [f.name for f in Schema.from_data(event.schema).fields]
-            return f"fields {', '.join(names)}"
-        case CollectionRenamed():
-            return f"now {event.name}"
-        case CollectionAltered():
-            changes = [f"{k}={v}" for k, v in event.properties.items()]
-            return ", ".join([*changes, *(f"without {k}" for k in event.dropped)])
-        case RowsInserted():
-            return f"segment {event.segment:x}"
-        case SegmentsSealed():
-            return f"segment {_hex(event.segments)} by {event.cause}"
-        case SegmentPersisted():
-            return f"segment {event.segment:x}: {', '.join(name for name, *_ in event.files)}"
-        case SegmentsMerged():
-            return f"segments {_hex(event.sources)} are now {event.target:x}"
-        case IndexCreated():
-            index = event.index
-            return f"{index['name']} on {index['field_name']}: {index['index_type']}"
-        case IndexDropped():
-            return event.index_name
-    return ""
-
-
 def event_data(event: Event) -> dict[str, Any]:
     """An event's own fields, without the layout of its payload; bytes in hex."""
     names = [f.name for f in fields(event)[1:] if f.name != "layout"]
@@ -268,10 +232,6 @@ def time_text(timestamp: int) -> str:
     """A log timestamp (ns) in UTC, to the microsecond."""
     moment = datetime.fromtimestamp(timestamp // 10**9, tz=timezone.utc)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp % 10**9 // 1000:06}Z"
-
-
-def _hex(ids: Iterable[int]) -> str:
-    return ", ".join(f"{number:x}" for number in ids)
 
 
 def _plain(value: Any) -> str:

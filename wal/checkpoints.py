@@ -5,7 +5,7 @@ value are little endian.
 
     offset  size  field
          0     4  magic            "WVK1"
-         4     2  format           1
+         4     2  format           2; 1 had a state without databases, and is not read
          6     2  reserved         0
          8     8  seq              equals the key
         16     8  timestamp        of the entry `seq`
@@ -37,7 +37,7 @@ from walvec.wal.log import KEY, Log, Position
 HEADER = struct.Struct("<4sHHQQQ16s16s16s")
 COVERED = 64
 MAGIC = b"WVK1"
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 
 assert HEADER.size == 80

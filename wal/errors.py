@@ -9,15 +9,23 @@
     |   |-- CollectionNotExistException       100
     |   |-- CollectionAlreadyExistException     1
     |   |-- CollectionNotLoadedException      101
+    |   |-- DatabaseNotExistException         800
+    |   |-- AliasNotExistException           1600
+    |   |-- AliasAlreadyExistException       1602  (1601: it is a collection's name)
     |   |-- FieldNotExistException           1700
     |   |-- PartitionNotExistException        200
+    |   |-- PartitionNotLoadedException       201
+    |   |-- PartitionAlreadyExistException      1  of the ORM
     |   |-- IndexNotExistException            700
     |   |-- IndexNotSupportedException        701
     |   |-- IndexAlreadyExistException        702
+    |   |-- AmbiguousIndexName                  1  of the ORM: several indexes, and none is named
     |   |-- ExpressionException              1100  a filter that cannot be read
     |   |-- NotSupportedException            2200  has no meaning in an embedded store
     |   |-- ReadOnlyException                   1  the store was opened for reading only
-    |   `-- ConnectionNotExistException         1
+    |   |-- CannotInferSchemaException          1  of a data frame
+    |   |-- ConnectionNotExistException         1
+    |   `-- ConnectionConfigException           1  a connection's address is missing or another
     |-- WaitError                            try again, or wait longer
     |   |-- TimeoutException                    4
     |   `-- LockTimeoutException                4  another writer holds the lock
@@ -101,6 +109,24 @@ class CollectionNotLoadedException(CallError):
     default_code = 101
 
 
+class DatabaseNotExistException(CallError):
+    """No database has this name."""
+
+    default_code = 800
+
+
+class AliasNotExistException(CallError):
+    """The database has no such alias."""
+
+    default_code = 1600
+
+
+class AliasAlreadyExistException(CallError):
+    """The alias is that of another collection, or a collection's own name."""
+
+    default_code = 1602
+
+
 class FieldNotExistException(CallError):
     """The collection has no such field."""
 
@@ -111,6 +137,16 @@ class PartitionNotExistException(CallError):
     """The collection has no such partition."""
 
     default_code = 200
+
+
+class PartitionNotLoadedException(CallError):
+    """The partition's rows are not in memory: `load_partitions()` first."""
+
+    default_code = 201
+
+
+class PartitionAlreadyExistException(CallError):
+    """`Collection.create_partition()` makes new partitions only."""
 
 
 class IndexNotExistException(CallError):
@@ -131,6 +167,10 @@ class IndexAlreadyExistException(CallError):
     default_code = 702
 
 
+class AmbiguousIndexName(CallError):
+    """The collection has several indexes: name one."""
+
+
 class ExpressionException(CallError):
     """A filter expression cannot be read or does not suit the schema."""
 
@@ -149,6 +189,14 @@ class ReadOnlyException(CallError):
 
 class ConnectionNotExistException(CallError):
     """`connections` has no connection of this alias."""
+
+
+class ConnectionConfigException(CallError):
+    """Nothing says where a connection is, or it is open on another store."""
+
+
+class CannotInferSchemaException(CallError):
+    """A data frame's columns do not tell what fields they are."""
 
 
 class WaitError(MilvusException):

@@ -1,5 +1,6 @@
-"""Filter expressions: `compile_filter('color == "red"', schema).mask(column, n)`."""
+"""Filter expressions: `compile_filter('color == "red"', schema).mask(segment_view)`."""
 
 from walvec.filter.compile import Filter, compile_filter
+from walvec.filter.explain import Step
 
-__all__ = ["Filter", "compile_filter"]
+__all__ = ["Filter", "Step", "compile_filter"]

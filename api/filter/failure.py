@@ -8,6 +8,14 @@ AROUND = 60
 """So many characters of the expression are shown on either side of the place."""
 
 
+class Unreadable(Exception):
+    """What is wrong, and where."""
+
+    def __init__(self, at: int, what: str) -> None:
+        super().__init__(what)
+        self.at, self.what = at, what
+
+
 def failure(expression: str, at: int, what: str) -> ExpressionException:
     """The exception that shows the place `at` of the expression."""
     at = min(max(at, 0), len(expression))

@@ -8,17 +8,27 @@ from typing import Any
 
 @dataclass(slots=True)
 class Node:
-    """Part of an expression. `depth`: how deeply its parts are nested."""
+    """Part of an expression, its text from `start` to `stop`. A message about it points to `at`.
+    `depth`: how deeply its parts are nested."""
 
     at: int
+    start: int = field(default=0, kw_only=True)
+    stop: int = field(default=0, kw_only=True)
     depth: int = field(default=1, kw_only=True)
 
 
 @dataclass(slots=True)
 class Literal(Node):
-    """A number, string or bool, or (from a template alone) a list of them."""
+    """A number, string, bool or interval."""
 
     value: Any
+
+
+@dataclass(slots=True)
+class TimeText(Node):
+    """`ISO "..."`: which time it is, may depend on the timezone."""
+
+    text: str
 
 
 @dataclass(slots=True)
@@ -62,10 +72,11 @@ class Compare(Node):
 
 @dataclass(slots=True)
 class Member(Node):
-    """`operand in items`."""
+    """`operand in items`, or `not in`."""
 
     operand: Node
     items: Node
+    negated: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +85,37 @@ class Like(Node):
 
     operand: Node
     pattern: Node
+
+
+@dataclass(slots=True)
+class IsNull(Node):
+    """`operand is null`, or `is not null`."""
+
+    operand: Node
+    negated: bool
+
+
+@dataclass(slots=True)
+class Exists(Node):
+    """`exists operand`."""
+
+    operand: Node
+
+
+@dataclass(slots=True)
+class Call(Node):
+    """`name(argument, ...)`. The name is in lower case."""
+
+    name: str
+    arguments: list[Node]
+
+
+@dataclass(slots=True)
+class Keyword(Node):
+    """`name=value` among the arguments of a call."""
+
+    name: str
+    value: Node
 
 
 @dataclass(slots=True)

@@ -1,20 +1,22 @@
-"""Conditions on numbers. Constants are compared exactly, with integers of any size; an integer
-field and a float field are compared as 64-bit floats."""
+"""Conditions on numbers, and arithmetic.
+
+Constants are compared exactly, with integers of any size; with a float they are rounded to its
+type first, as in Milvus. An integer and a float that both differ from row to row are compared as
+64-bit floats.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from walvec.filter.reader import Evaluate, Mask, Numbers, Reader
-from walvec.wal.rows import DTYPES, Array
-from walvec.wal.schema import DataType
+from walvec.filter.reader import Mask
+from walvec.wal.rows import Array
 
-Number = int | float
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -28,56 +30,59 @@ FEW = 8
 """So many values of a list are compared one by one, which is faster than a set lookup."""
 
 
-def column_numbers(field_id: int) -> Numbers:
-    """A column of numbers or bools, as it is."""
-    return lambda reader: reader.column(field_id).values
+class Numbers(NamedTuple):
+    """A number for each row (or one for all of them).
+
+    known   which rows have one, None for all
+    whole   of JSON values: which rows have an integer, given exactly in `integers`. Of others
+            None, as the type of `values` tells.
+    """
+
+    values: Array
+    known: Mask | None = None
+    whole: Mask | None = None
+    integers: Array | None = None
 
 
-def integer_bounds(kind: DataType) -> tuple[int, int]:
-    """The least and the greatest integer of a type."""
-    info = np.iinfo(DTYPES[kind])
-    return int(info.min), int(info.max)
+def compare(numbers: Numbers, op: str, value: float) -> Mask:
+    """`numbers op value`."""
+    if numbers.whole is None:
+        return _compare(numbers.values, op, value)
+    found = _compare(numbers.values, op, value)
+    if numbers.whole.any():
+        assert numbers.integers is not None
+        found = np.where(numbers.whole, _compare(numbers.integers, op, value), found)
+    return found
 
 
-def compare_integers(numbers: Numbers, op: str, value: Number, bounds: tuple[int, int]) -> Evaluate:
-    """`numbers op value` for integers that lie within `bounds`."""
-    if isinstance(value, float):
-        # x < 1.5 is x < 2, x <= 1.5 is x <= 1; 1.5 itself is no integer.
-        if op in {"==", "!="} and not value.is_integer():
-            return lambda reader: reader.constant(op == "!=")
-        value = math.ceil(value) if op in {"<", ">="} else math.floor(value)
-    low, high = bounds
-    if not low <= value <= high:
-        return _outside(op, value > high)
-    compare = COMPARE[op]
-
-    def evaluate(reader: Reader) -> Mask:
-        array = numbers(reader)
-        found: Mask = compare(array, array.dtype.type(value))
-        return found
-
-    return evaluate
+def _compare(array: Array, op: str, value: float) -> Mask:
+    if array.dtype.kind == "f":
+        answer: Mask = COMPARE[op](array, as_float(value, array.dtype))
+        return answer
+    exact = whole_bound(op, value)
+    if exact is None:
+        return np.full(array.shape, op == "!=", np.bool_)
+    info = np.iinfo(array.dtype)
+    if not info.min <= exact <= info.max:
+        above = exact > 0
+        everywhere = op == "!=" or op in ({"<", "<="} if above else {">", ">="})
+        return np.full(array.shape, everywhere, np.bool_)
+    found: Mask = COMPARE[op](array, array.dtype.type(exact))
+    return found
 
 
-def _outside(op: str, above: bool) -> Evaluate:
-    """All integers against a value above, or below, all of them."""
-    answer = op == "!=" or op in ({"<", "<="} if above else {">", ">="})
-    return lambda reader: reader.constant(answer)
+def whole_bound(op: str, value: float) -> int | None:
+    """The integer that gives the same comparison for integers; None: no integer equals it."""
+    if isinstance(value, int):
+        return value
+    # x < 1.5 is x < 2, x <= 1.5 is x <= 1; 1.5 itself is no integer.
+    if op in {"==", "!="} and not value.is_integer():
+        return None
+    return math.ceil(value) if op in {"<", ">="} else math.floor(value)
 
 
-def compare_floats(numbers: Numbers, op: str, value: Number) -> Evaluate:
-    """`numbers op value`, the value rounded to the type of the numbers, as in Milvus."""
-    compare = COMPARE[op]
-
-    def evaluate(reader: Reader) -> Mask:
-        array = numbers(reader)
-        found: Mask = compare(array, _as_float(value, array.dtype))
-        return found
-
-    return evaluate
-
-
-def _as_float(value: Number, dtype: Any) -> Any:
+def as_float(value: float, dtype: Any) -> Any:
+    """A constant as a float of a type, rounded to it; infinite beyond its range."""
     try:
         with np.errstate(over="ignore"):
             return np.array(value, np.float64).astype(dtype)[()]
@@ -85,88 +90,105 @@ def _as_float(value: Number, dtype: Any) -> Any:
         return dtype.type(math.inf if value > 0 else -math.inf)
 
 
-def compare_arrays(left: Numbers, op: str, right: Numbers) -> Evaluate:
-    """`left op right` for two operands that differ from row to row."""
-    compare = COMPARE[op]
+class Wanted:
+    """The values of a list, as they are compared with numbers of each type."""
 
-    def evaluate(reader: Reader) -> Mask:
-        found: Mask = compare(left(reader), right(reader))
+    def __init__(self, values: Sequence[float]) -> None:
+        self._values = values
+        self._by_type: dict[Any, Array] = {}
+
+    def of(self, dtype: Any) -> Array:
+        """Those that a number of a type can equal, each once, ascending."""
+        found = self._by_type.get(dtype)
+        if found is None:
+            found = self._by_type[dtype] = wanted_values(self._values, dtype)
         return found
 
-    return evaluate
+
+def is_in(numbers: Numbers, wanted: Wanted) -> Mask:
+    """Whether each number is one of the values."""
+    found = _is_in(numbers.values, wanted)
+    if numbers.whole is not None and numbers.whole.any():
+        assert numbers.integers is not None
+        found = np.where(numbers.whole, _is_in(numbers.integers, wanted), found)
+    return found
 
 
-def integers_in(numbers: Numbers, values: Sequence[Number], bounds: tuple[int, int]) -> Evaluate:
-    """Whether each integer is one of the values."""
-    low, high = bounds
+def _is_in(array: Array, wanted: Wanted) -> Mask:
+    values = wanted.of(array.dtype)
+    if len(values) > FEW:
+        return np.isin(array, values)
+    mask = np.zeros(array.shape, np.bool_)
+    for value in values:
+        mask |= array == value
+    return mask
+
+
+def wanted_values(values: Sequence[float], dtype: Any) -> Array:
+    """The values that a number of a type can equal, each once, ascending."""
+    if dtype.kind == "f":
+        return np.unique(np.array([as_float(v, dtype) for v in values], dtype))
+    info = np.iinfo(dtype)
     whole = {int(v) for v in values if isinstance(v, int) or v.is_integer()}
-    wanted = np.array(sorted(v for v in whole if low <= v <= high), np.int64)
-    return _isin(numbers, wanted)
+    return np.array(sorted(v for v in whole if info.min <= v <= info.max), dtype)
 
 
-def floats_in(numbers: Numbers, values: Sequence[Number]) -> Evaluate:
-    """Whether each float is one of the values, rounded to the type of the numbers."""
-
-    def evaluate(reader: Reader) -> Mask:
-        dtype = numbers(reader).dtype
-        wanted = np.array([_as_float(v, dtype) for v in values], dtype)
-        return _isin(numbers, wanted)(reader)
-
-    return evaluate
+def compare_two(left: Numbers, op: str, right: Numbers) -> Mask:
+    """`left op right` for two operands that differ from row to row."""
+    found: Mask = COMPARE[op](left.values, right.values)
+    return found
 
 
-def _isin(numbers: Numbers, wanted: Array) -> Evaluate:
-    def evaluate(reader: Reader) -> Mask:
-        array = numbers(reader)
-        if len(wanted) > FEW:
-            return np.isin(array, wanted)
-        mask = reader.constant(False)
-        for value in wanted.astype(array.dtype, copy=False):
-            mask |= array == value
-        return mask
-
-    return evaluate
+def both(left: Mask | None, right: Mask | None) -> Mask | None:
+    """Rows that are known on both sides; None for all."""
+    if left is None or right is None:
+        return right if left is None else left
+    return left & right
 
 
-def arithmetic(op: str, left: Numbers, right: Numbers, whole: bool) -> Numbers:
+def arithmetic(op: str, left: Numbers, right: Numbers) -> Numbers:
     """`left op right`, in 64 bits. Whole numbers divide as in C, toward zero, and wrap around.
 
-    A division of a row by zero is NaN, which matches nothing but `!=`; for whole numbers, which
-    have no NaN, the result is a float where a divisor is zero.
+    A row that divides by zero, or has no real result, is unknown.
     """
+    known = both(left.known, right.known)
+    whole = _is_whole(left) and _is_whole(right) and op != "**"
     dtype = np.int64 if whole else np.float64
+    a, b = np.asarray(left.values, dtype), np.asarray(right.values, dtype)
+    if op in {"/", "%"}:
+        divides = b != 0
+        if not divides.all():
+            known = both(known, np.broadcast_to(divides, np.broadcast_shapes(a.shape, b.shape)))
+            b = np.where(divides, b, dtype(1))
+    with np.errstate(all="ignore"):
+        values: Array = _OPERATIONS[op](a, b)
+    if op == "/" and not whole and _may_be_whole(left) and _may_be_whole(right):
+        values = np.where(_whole_rows(left) & _whole_rows(right), np.trunc(values), values)
+    if not whole:
+        real = ~np.isnan(values)
+        known = known if real.all() else both(known, real)
+    return Numbers(values, known)
 
-    def evaluate(reader: Reader) -> Array:
-        a = np.asarray(left(reader), dtype)
-        b = np.asarray(right(reader), dtype)
-        with np.errstate(all="ignore"):
-            result: Array = _OPERATIONS[op](a, b)
-            return result
 
-    return evaluate
+def _is_whole(numbers: Numbers) -> bool:
+    return numbers.values.dtype.kind != "f"
+
+
+def _may_be_whole(numbers: Numbers) -> bool:
+    return _is_whole(numbers) or numbers.whole is not None
+
+
+def _whole_rows(numbers: Numbers) -> Mask:
+    return np.True_ if numbers.whole is None else numbers.whole  # type: ignore[return-value]
 
 
 def _divide(a: Array, b: Array) -> Array:
     result: Array
     if a.dtype.kind == "f":
         result = a / b
-    elif not b.all():
-        result = np.where(b == 0, np.nan, np.trunc(a / b))
     else:
         quotient = a // b
         result = quotient + ((a % b != 0) & ((a < 0) != (b < 0)))
-    return result
-
-
-def _remainder(a: Array, b: Array) -> Array:
-    if a.dtype.kind == "i" and not b.all():
-        a, b = a.astype(np.float64), b.astype(np.float64)
-    result: Array = np.fmod(a, b)
-    return result
-
-
-def _power(a: Array, b: Array) -> Array:
-    result: Array = np.power(a.astype(np.float64), b.astype(np.float64))
     return result
 
 
@@ -175,6 +197,6 @@ _OPERATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": _divide,
-    "%": _remainder,
-    "**": _power,
+    "%": np.fmod,
+    "**": np.power,
 }

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import operator
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
-from walvec.filter.failure import failure
+from walvec.filter import times
+from walvec.filter.failure import Unreadable, failure
+from walvec.filter.fold import fold
+from walvec.filter.kept import Kept
 from walvec.filter.literals import float_value, integer_value, raw_string_value, string_value
 from walvec.filter.nodes import (
     Arithmetic,
     Array,
+    Call,
     Compare,
+    Exists,
+    IsNull,
+    Keyword,
     Like,
     Literal,
     Logical,
@@ -27,71 +31,85 @@ from walvec.filter.nodes import (
     Node,
     Not,
     Template,
+    TimeText,
 )
 from walvec.wal.errors import ExpressionException
-from walvec.wal.shown import shown
 
 MAX_LENGTH = 64 * 1024
 MAX_DEPTH = 128
-MAX_POWER = 1024
-LARGEST = sys.float_info.max
 
-
-class Unreadable(Exception):
-    """What is wrong, and where."""
-
-    def __init__(self, at: int, what: str) -> None:
-        super().__init__(what)
-        self.at, self.what = at, what
+AnyNode = TypeVar("AnyNode", bound=Node)
 
 
 class _Nodes(Transformer[Token, Node]):
     """One method for each rule of the grammar, called as soon as the rule is complete."""
 
     def or_(self, parts: list[Any]) -> Node:
-        return _deeper(Logical(parts[0].at, False, parts), parts)
+        return _above(Logical(parts[0].at, False, parts), parts)
 
     def and_(self, parts: list[Any]) -> Node:
-        return _deeper(Logical(parts[0].at, True, parts), parts)
+        return _above(Logical(parts[0].at, True, parts), parts)
 
     def negation(self, parts: list[Any]) -> Node:
-        return _deeper(Not(_at(parts[0]), parts[1]), parts[1:])
+        return _above(Not(_at(parts[0]), parts[1]), parts)
 
     def compare(self, parts: list[Any]) -> Node:
-        operands = parts[::2]
-        return _deeper(Compare(_at(parts[1]), [str(p) for p in parts[1::2]], operands), operands)
+        ops = [str(token) for token in parts[1::2]]
+        return _above(Compare(_at(parts[1]), ops, parts[::2]), parts)
 
     def member(self, parts: list[Any]) -> Node:
-        operand, token, items = parts
-        return _deeper(Member(_at(token), operand, items), [operand, items])
+        return _above(Member(_at(parts[1]), parts[0], parts[2]), parts)
 
     def no_member(self, parts: list[Any]) -> Node:
-        operand, token, _, items = parts
-        inner = _deeper(Member(_at(token), operand, items), [operand, items])
-        return _deeper(Not(_at(token), inner), [inner])
+        return _above(Member(_at(parts[1]), parts[0], parts[3], negated=True), parts)
 
     def like(self, parts: list[Any]) -> Node:
-        operand, token, pattern = parts
-        return _deeper(Like(_at(token), operand, pattern), [operand, pattern])
+        return _above(Like(_at(parts[1]), parts[0], parts[2]), parts)
 
-    def array(self, parts: list[Any]) -> Node:
-        items = [p for p in parts[1:] if p is not None]
-        return _deeper(Array(_at(parts[0]), items), items)
+    def is_null(self, parts: list[Any]) -> Node:
+        return _above(IsNull(_at(parts[1]), parts[0], False), parts)
+
+    def is_not_null(self, parts: list[Any]) -> Node:
+        return _above(IsNull(_at(parts[1]), parts[0], True), parts)
+
+    def exists(self, parts: list[Any]) -> Node:
+        return _above(Exists(_at(parts[0]), parts[1]), parts)
 
     def arithmetic(self, parts: list[Any]) -> Node:
         left, token, right = parts
         if isinstance(left, Literal) and isinstance(right, Literal):
-            return Literal(left.at, fold(_at(token), str(token), left.value, right.value))
-        return _deeper(Arithmetic(_at(token), str(token), left, right), [left, right])
+            value = fold(_at(token), str(token), left.value, right.value)
+            return _above(Literal(left.at, value), [left, right], deeper=False)
+        return _above(Arithmetic(_at(token), str(token), left, right), parts)
 
     def signed(self, parts: list[Any]) -> Node:
-        return self.arithmetic([Literal(_at(parts[0]), 0), *parts])
+        zero = Literal(_at(parts[0]), 0, start=_at(parts[0]), stop=_at(parts[0]))
+        return self.arithmetic([zero, *parts])
+
+    def bitwise(self, parts: list[Any]) -> Node:
+        token = next(part for part in parts if isinstance(part, Token))
+        raise Unreadable(_at(token), f"{token} is not supported, as in Milvus")
 
     def name(self, parts: list[Any]) -> Node:
-        return Name(_at(parts[0]), str(parts[0]))
+        return _above(Name(_at(parts[0]), str(parts[0])), parts)
 
     def path(self, parts: list[Any]) -> Node:
-        return Name(_at(parts[0]), str(parts[0]), tuple(_key(token) for token in parts[1:]))
+        keys = tuple(_key(token) for token in parts[2::3])
+        return _above(Name(_at(parts[0]), str(parts[0]), keys), parts)
+
+    def call(self, parts: list[Any]) -> Node:
+        arguments = [part for part in parts if isinstance(part, Node)]
+        return _above(Call(_at(parts[0]), str(parts[0]).lower(), arguments), parts)
+
+    def keyword(self, parts: list[Any]) -> Node:
+        return _above(Keyword(_at(parts[0]), str(parts[0]).lower(), parts[1]), parts)
+
+    def array(self, parts: list[Any]) -> Node:
+        items = [part for part in parts if isinstance(part, Node)]
+        return _above(Array(_at(parts[0]), items), parts)
+
+    def template(self, parts: list[Any]) -> Node:
+        return _above(Template(_at(parts[0]), str(parts[1])), parts)
 
     def integer(self, parts: list[Any]) -> Node:
         return _literal(parts[0], integer_value, "not a number")
@@ -100,30 +118,46 @@ class _Nodes(Transformer[Token, Node]):
         return _literal(parts[0], float_value, "not a number within range")
 
     def string(self, parts: list[Any]) -> Node:
-        return _literal(parts[0], string_value, "an escape in this string means no character")
+        return _literal(parts[0], string_value, NO_CHARACTER)
 
     def raw_string(self, parts: list[Any]) -> Node:
-        return Literal(_at(parts[0]), raw_string_value(parts[0]))
+        return _literal(parts[0], raw_string_value, "not a string")
 
     def boolean(self, parts: list[Any]) -> Node:
-        return Literal(_at(parts[0]), parts[0][0] in "tT")
+        return _literal(parts[0], lambda token: token[0] in "tT", "not a bool")
 
-    def template(self, parts: list[Any]) -> Node:
-        return Template(_at(parts[0]), str(parts[0]))
+    def time(self, parts: list[Any]) -> Node:
+        text = _literal(parts[0], string_value, NO_CHARACTER).value
+        return _above(TimeText(_at(parts[0]), text), parts)
+
+    def interval(self, parts: list[Any]) -> Node:
+        wrong = "not an interval as P1Y2M3DT4H5M6S"
+        return _literal(parts[0], lambda token: times.interval(string_value(token)), wrong)
 
     def parens(self, parts: list[Any]) -> Node:
-        inner: Node = parts[0]
+        inner: Node = parts[1]
         inner.depth += 1
-        return _deeper(inner, [])
+        # A condition is shown without its parentheses, an operand is not whole without them.
+        span = [inner] if isinstance(inner, CONDITIONS) else parts
+        return _above(inner, span, deeper=False)
+
+
+CONDITIONS = (Compare, Member, Like, IsNull, Exists, Not, Logical)
+NO_CHARACTER = "an escape in this string means no character"
 
 
 def _at(token: Token) -> int:
     return token.start_pos or 0
 
 
-def _deeper(node: Node, parts: list[Node]) -> Node:
-    """The node, one level above its parts. Limits the recursion of whoever reads the nodes."""
-    node.depth = max([node.depth, *(1 + p.depth for p in parts)])
+def _above(node: AnyNode, parts: list[Any], *, deeper: bool = True) -> AnyNode:
+    """The node, which spans its parts, and is one level above them. Limits the recursion of
+    whoever reads the nodes."""
+    first, last = parts[0], parts[-1]
+    node.start = _at(first) if isinstance(first, Token) else first.start
+    node.stop = (last.end_pos or 0) if isinstance(last, Token) else last.stop
+    if deeper:
+        node.depth = max([1, *(1 + part.depth for part in parts if isinstance(part, Node))])
     if node.depth > MAX_DEPTH:
         raise Unreadable(node.at, f"nested more than {MAX_DEPTH} levels deep")
     return node
@@ -131,7 +165,7 @@ def _deeper(node: Node, parts: list[Node]) -> Node:
 
 def _literal(token: Token, value: Callable[[str], Any], wrong: str) -> Literal:
     try:
-        return Literal(_at(token), value(token))
+        return _above(Literal(_at(token), value(token)), [token])
     except (ValueError, OverflowError):
         raise Unreadable(_at(token), wrong) from None
 
@@ -141,47 +175,11 @@ def _key(token: Token) -> str | int:
     if token.type == "INT":
         node = _literal(token, integer_value, "not an index")
     elif token.type == "STRING":
-        node = _literal(token, string_value, "an escape in this string means no character")
+        node = _literal(token, string_value, NO_CHARACTER)
     else:
         return raw_string_value(token)
     key: str | int = node.value
     return key
-
-
-_FOLD: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "**": operator.pow,
-}
-
-
-def fold(at: int, op: str, left: Any, right: Any) -> Any:
-    """Arithmetic of two constants; whole numbers divide as in C, toward zero. Raises Unreadable."""
-    for value in (left, right):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unreadable(at, f"{op} takes numbers, not {shown(value)}")
-    if op == "**" and (abs(right) > MAX_POWER or abs(left) > 2**63):
-        raise Unreadable(at, "the result is out of range")
-    try:
-        if op in {"/", "%"}:
-            return _divided(op, left, right)
-        value = _FOLD[op](left, right)
-    except ZeroDivisionError:
-        raise Unreadable(at, "division by zero") from None
-    except OverflowError:
-        raise Unreadable(at, "the result is out of range") from None
-    if isinstance(value, complex) or not -LARGEST <= value <= LARGEST:
-        raise Unreadable(at, "the result is out of range")
-    return value
-
-
-def _divided(op: str, left: Any, right: Any) -> Any:
-    if isinstance(left, float) or isinstance(right, float):
-        quotient: float = left / right if op == "/" else math.fmod(left, right)
-        return quotient
-    quotient = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
-    return quotient if op == "/" else left - quotient * right
 
 
 @lru_cache(maxsize=1)
@@ -190,12 +188,18 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", transformer=_Nodes(), maybe_placeholders=False)
 
 
-@lru_cache(maxsize=512)
+_read: Kept[str, Node] = Kept(1 << 20, lambda node: node.stop + 100)
+"""By their texts, of so many characters in all."""
+
+
 def parse(expression: str) -> Node:
     """The nodes of an expression; shared between callers, never to be changed.
 
     Raises ExpressionException.
     """
+    known = _read.get(expression)
+    if known is not None:
+        return known
     if len(expression) > MAX_LENGTH:
         raise ExpressionException(
             message=f"filter: has {len(expression)} characters, at most {MAX_LENGTH} are allowed; "
@@ -212,6 +216,7 @@ def parse(expression: str) -> Node:
     except UnexpectedInput as error:
         raise _unexpected(expression, error) from None
     assert isinstance(node, Node)
+    _read.put(expression, node)
     return node
 
 

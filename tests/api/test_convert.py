@@ -12,15 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from walvec.convert import (
-    columns_of,
-    pks_of,
-    python_rows,
-    query_vectors,
-    rows_of,
-    value_at,
-    values_of,
-)
+from walvec.convert import columns_of, pks_of, rows_of
+from walvec.python_rows import python_rows, values_of
+from walvec.query_vectors import query_vectors
 from walvec.schema import CollectionSchema, FieldSchema, to_schema
 from walvec.wal.errors import DataNotMatchException, ParamError
 from walvec.wal.rows import Column
@@ -246,7 +240,7 @@ def test_an_automatic_id_is_no_dynamic_key() -> None:
         ("s", "12345678901", "at most 10 bytes of UTF-8 (max_length), not 11, got '12345678901'"),
         ("s", "ääääää", "at most 10 bytes of UTF-8 (max_length), not 12"),
         ("s", "a\ud800", "text that is valid UTF-8"),
-        ("j", None, "null values are not supported"),
+        ("j", None, "expected a JSON value (the field is not nullable), got None"),
         ("j", "red", "expected JSON text (use json.dumps for a plain string), got 'red'"),
         ("j", b"{}", "expected a JSON value, not bytes within it"),
         ("j", {"a": {1: 2}}, "expected JSON whose keys are strings, not 1"),
@@ -411,7 +405,7 @@ def test_json_is_stored_compact_in_the_order_given(value: Any, text: str) -> Non
     rows = rows_of({**GOOD, "j": value}, ALL, "shelf")
     column = rows.columns[ALL.by_name["j"].id]
     assert column.texts() == [text]
-    assert value_at(column, ALL.by_name["j"], 0) == json.loads(text)
+    assert values_of(column, ALL.by_name["j"]) == [json.loads(text)]
 
 
 def test_json_that_is_too_deep_or_contains_itself_is_refused() -> None:
@@ -437,7 +431,6 @@ def test_null_rows_come_back_as_none() -> None:
     column = Column(texts.values, texts.offsets, valid)
     assert values_of(column, fields["j"]) == [[1], None]
     assert values_of(column, fields["s"]) == ["[1]", None]
-    assert value_at(column, fields["j"], 1) is None
 
 
 def test_values_are_plain_python_objects() -> None:
@@ -445,7 +438,7 @@ def test_values_are_plain_python_objects() -> None:
     for field in ALL.fields:
         column = rows.columns[field.id]
         (value,) = values_of(column, field)
-        assert value == value_at(column, field, 0) == GOOD[field.name]
+        assert value == GOOD[field.name]
         assert type(value) is type(GOOD[field.name])
 
 

@@ -48,6 +48,15 @@ def test_hits_know_ids_and_distances_and_print_ten() -> None:
     assert "'id': 10" not in str(hits)
 
 
+def test_what_pymilvus_fills_late_or_by_a_server_is_there() -> None:
+    result = SearchResult([Hits([7], [0.5], "id", [{"title": "a"}])])
+    result.materialize()
+    result[0].materialize()
+    assert result[0][:1] == [{"id": 7, "distance": 0.5, "entity": {"title": "a"}}]
+    assert (result[0][0].highlight, result.recalls, result.agg_buckets) == (None, None, [])
+    assert result[0][0].to_dict() is result[0][0]
+
+
 def test_as_many_ids_as_distances_and_entities_are_needed() -> None:
     with pytest.raises(ValueError, match="argument"):
         Hits([1, 2], [0.5], "id")

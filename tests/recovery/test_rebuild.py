@@ -56,6 +56,22 @@ def test_all_files_are_made_again_with_the_same_bytes(docs: Path) -> None:
     assert verify(docs).findings == []
 
 
+def test_scalar_indexes_are_verified_and_made_again_with_the_same_bytes(docs: Path) -> None:
+    with MilvusClient(docs) as client:
+        params = client.prepare_index_params()
+        params.add_index("id", "STL_SORT")
+        client.create_index("docs", params, sync=True)
+    before = {path: path.read_bytes() for path in segment_files(docs)}
+    (index,) = [path for path, content in before.items() if content.startswith(b"WVS1")]
+    flip(index, index.stat().st_size // 2)
+    (finding,) = verify(docs).findings
+    assert index.name in finding.subject
+    assert finding.severity == WARNING
+    assert rebuild(docs).files == len(before) == 3
+    assert {path: path.read_bytes() for path in segment_files(docs)} == before
+    assert verify(docs).findings == []
+
+
 def test_damaged_files_and_orphans_are_gone_and_answers_the_same(docs: Path) -> None:
     before = answer(docs)
     for path in segment_files(docs):

@@ -24,7 +24,7 @@ def opened(
 
 def recall(index: annoy_index.AnnoyIndex, vectors: Any, queries: Any, metric: str, k: int) -> float:
     truth, _ = flat.scan(vectors, queries, metric, k)
-    positions, _ = index.search(queries, k, {})
+    positions, _ = index.search(queries, k, {}, k)
     pairs = zip(positions.tolist(), truth.tolist(), strict=True)
     return sum(len(set(rows) & set(best)) for rows, best in pairs) / truth.size
 
@@ -63,21 +63,23 @@ def test_a_small_search_k_inspects_less_and_a_large_one_everything(tmp_path: Pat
     queries = rng.standard_normal((30, 32)).astype(np.float32)
     index = opened(vectors, "L2", tmp_path / "index")
     truth, _ = flat.scan(vectors, queries, "L2", 10)
-    few, _ = index.search(queries, 10, {"search_k": 10})
-    everything, _ = index.search(queries, 10, {"search_k": 2**31 - 1})
+    few, _ = index.search(queries, 10, {"search_k": 10}, 10)
+    everything, _ = index.search(queries, 10, {"search_k": 2**31 - 1}, 10)
     assert np.array_equal(everything, truth)
     assert not np.array_equal(few, truth)
     assert (few >= 0).all()
 
 
-def test_one_row_alive_among_thousands_is_found(tmp_path: Path) -> None:
+def test_parameters_for_k_rows_grow_where_more_are_wanted(tmp_path: Path) -> None:
     vectors = np.random.default_rng(4).standard_normal((3_000, 8)).astype(np.float32)
-    alive = np.zeros(3_000, bool)
-    alive[1_234] = True
-    index = opened(vectors, "L2", tmp_path / "index", {"n_trees": 1})
-    positions, _ = index.search(-vectors[1_234:1_235], 3, {"search_k": 1}, alive)
-    assert positions.tolist() == [[1_234, -1, -1]]
-    assert (index.search(vectors[:1], 3, {}, np.zeros(3_000, bool))[0] == -1).all()
+    index = opened(vectors, "L2", tmp_path / "index")
+    assert index.cost(100, {"search_k": 50}, 10) > index.cost(10, {"search_k": 50}, 10)
+    truth, _ = flat.scan(vectors, vectors[:50], "L2", 100)
+    hits = []
+    for k in (100, 10):
+        found, _ = index.search(vectors[:50], 100, {"search_k": 150}, k)
+        hits.append((found[:, :, None] == truth[:, None, :]).sum())
+    assert hits[1] > hits[0]
 
 
 def test_another_number_of_trees_than_the_spec_is_refused(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_closing_unmaps_the_file_and_spares_searches_under_way(tmp_path: Path) -
 
     def search() -> None:
         started.set()
-        answers.append(index.search(vectors[:200], 10, {})[0])
+        answers.append(index.search(vectors[:200], 10, {}, 10)[0])
 
     thread = threading.Thread(target=search)
     thread.start()

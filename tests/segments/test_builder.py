@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ import numpy as np
 import pytest
 
 from walvec.segments.builder import Builder, BuildFailed
+from walvec.segments.files import write_columns
 from walvec.segments.index import IndexSpec, build_index, open_index
+from walvec.wal.rows import Column, Rows
+from walvec.wal.schema import DataType, Field
 
 DIM = 8
+FIELD = Field(101, "v", DataType.FLOAT_VECTOR, dim=DIM, nullable=True)
 ANNOY = IndexSpec(3, 101, "v", "by_v", "ANNOY", "L2", {"n_trees": 4}, 3)
 ENDLESS = IndexSpec(4, 101, "v", "slow", "HNSW", "L2", {"M": 512, "efConstruction": 50_000}, 4)
 """An index whose build of ROWS rows takes minutes."""
@@ -34,10 +39,15 @@ def builder() -> Iterator[Builder]:
 
 @pytest.fixture
 def vectors(tmp_path: Path) -> Any:
-    """ROWS rows, also in the file "vectors" from byte 16 on."""
+    """ROWS rows, also in the columns file "many"; the first five of them in "few"."""
     rows = np.random.default_rng(1).standard_normal((ROWS, DIM)).astype(np.float32)
-    (tmp_path / "vectors").write_bytes(b"x" * 16 + rows.tobytes())
+    write(tmp_path / "many", rows)
+    write(tmp_path / "few", rows[:5])
     return rows
+
+
+def write(path: Path, vectors: Any, valid: Any = None) -> None:
+    write_columns(path, Rows(len(vectors), {FIELD.id: Column(vectors, None, valid)}))
 
 
 def child_of(builder: Builder) -> int:
@@ -64,13 +74,32 @@ def is_running(pid: int) -> bool:
 def test_the_child_builds_what_build_index_builds(
     builder: Builder, vectors: Any, tmp_path: Path
 ) -> None:
-    assert builder.build(ANNOY, tmp_path / "vectors", 16, 500, DIM, tmp_path / "out") == {
-        "n_trees": 4
-    }
-    build_index(ANNOY, vectors[:500], tmp_path / "here")
+    assert builder.build(ANNOY, FIELD, tmp_path / "many", tmp_path / "out") == {"n_trees": 4}
+    build_index(ANNOY, vectors, tmp_path / "here")
     assert (tmp_path / "out").read_bytes() == (tmp_path / "here").read_bytes()
-    found, _ = open_index(ANNOY, tmp_path / "out", 500, DIM).search(vectors[:1], 1, {})
+    found, _ = open_index(ANNOY, tmp_path / "out", FIELD, ROWS).search(vectors[:1], 1, {}, 1)
     assert found.tolist() == [[0]]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_only_rows_that_are_not_null_are_indexed(
+    builder: Builder, tmp_path: Path, share: float
+) -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.standard_normal((300, DIM)).astype(np.float32)
+    valid = rng.random(300) < share
+    write(tmp_path / "columns", rows, valid)
+    builder.build(ANNOY, FIELD, tmp_path / "columns", tmp_path / "out")
+    build_index(ANNOY, np.ascontiguousarray(rows[valid]), tmp_path / "here")
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "here").read_bytes()
+
+
+def test_a_field_that_the_file_does_not_have_yet_is_null_in_all_rows(
+    builder: Builder, vectors: Any, tmp_path: Path
+) -> None:
+    added = replace(FIELD, id=102, name="added")
+    builder.build(replace(ANNOY, field_id=102), added, tmp_path / "few", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b""
 
 
 def test_one_child_serves_many_builds_at_low_priority(
@@ -78,7 +107,8 @@ def test_one_child_serves_many_builds_at_low_priority(
 ) -> None:
     pids = set()
     for n in (0, 1, 50):
-        builder.build(ANNOY, tmp_path / "vectors", 16, n, DIM, tmp_path / "out")
+        write(tmp_path / "columns", vectors[:n])
+        builder.build(ANNOY, FIELD, tmp_path / "columns", tmp_path / "out")
         pids.add(child_of(builder))
     assert len(pids) == 1
     pid = pids.pop()
@@ -90,29 +120,28 @@ def test_an_error_in_the_child_is_reported_and_the_child_lives_on(
     builder: Builder, vectors: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(BuildFailed, match=r"FileNotFoundError.*absent"):
-        builder.build(ANNOY, tmp_path / "absent", 0, 5, DIM, tmp_path / "out")
+        builder.build(ANNOY, FIELD, tmp_path / "absent", tmp_path / "out")
     pid = child_of(builder)
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     assert child_of(builder) == pid
 
 
-def test_vectors_beyond_the_end_of_the_file_are_an_error(
-    builder: Builder, vectors: Any, tmp_path: Path
-) -> None:
-    with pytest.raises(BuildFailed, match="mmap length"):
-        builder.build(ANNOY, tmp_path / "vectors", 16, ROWS + 1, DIM, tmp_path / "out")
+def test_a_file_of_other_bytes_is_an_error(builder: Builder, tmp_path: Path) -> None:
+    (tmp_path / "columns").write_bytes(b"x" * 100)
+    with pytest.raises(BuildFailed, match="not a columns file"):
+        builder.build(ANNOY, FIELD, tmp_path / "columns", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_idle_child_that_was_killed_fails_one_build_and_is_replaced(
     builder: Builder, vectors: Any, tmp_path: Path
 ) -> None:
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     pid = child_of(builder)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(BuildFailed, match="SIGKILL"):
-        builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+        builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     assert child_of(builder) != pid
 
 
@@ -120,11 +149,11 @@ def test_a_rest_ends_the_child_and_the_next_build_starts_another(
     builder: Builder, vectors: Any, tmp_path: Path
 ) -> None:
     builder.rest()
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     pid = child_of(builder)
     builder.rest()
     assert not is_running(pid)
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     assert child_of(builder) != pid
 
 
@@ -146,7 +175,7 @@ def started_endless(builder: Builder, folder: Path) -> tuple[threading.Thread, l
 
     def build() -> None:
         try:
-            builder.build(ENDLESS, folder / "vectors", 16, ROWS, DIM, folder / "out")
+            builder.build(ENDLESS, FIELD, folder / "many", folder / "out")
         except BuildFailed as failure:
             errors.append(str(failure))
 
@@ -159,7 +188,7 @@ def burns_processor(pid: int) -> bool:
     """Whether the child has used more processor than its start takes: it is building."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     mapped = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
-    return "/vectors" in mapped and "libfaiss" in mapped and int(fields[11]) > 0
+    return "/many" in mapped and "libfaiss" in mapped and int(fields[11]) > 0
 
 
 def test_a_child_killed_in_the_middle_fails_the_build_and_leaves_no_index(
@@ -185,21 +214,23 @@ def test_close_ends_a_build_under_way_and_refuses_others(
     assert errors == ["the builder was closed during the build"]
     assert not is_running(pid)
     with pytest.raises(BuildFailed, match="closed"):
-        builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+        builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
 
 
 PARENT = """
 import sys, threading
 from walvec.segments.builder import Builder
 from walvec.segments.index import IndexSpec
+from walvec.wal.schema import DataType, Field
 
 folder = sys.argv[1]
 builder = Builder()
 annoy = IndexSpec(3, 101, "v", "by_v", "ANNOY", "L2", {"n_trees": 4}, 3)
-builder.build(annoy, folder + "/vectors", 16, 10, 8, folder + "/first")
+field = Field(101, "v", DataType.FLOAT_VECTOR, dim=8)
+builder.build(annoy, field, folder + "/few", folder + "/first")
 if sys.argv[2] == "building":
     slow = IndexSpec(4, 101, "v", "slow", "HNSW", "L2", {"M": 512, "efConstruction": 50000}, 4)
-    work = (slow, folder + "/vectors", 16, 20000, 8, folder + "/out")
+    work = (slow, field, folder + "/many", folder + "/out")
     threading.Thread(target=builder.build, args=work).start()
 print(builder._child.pid, flush=True)
 threading.Event().wait()
@@ -224,7 +255,7 @@ def test_the_child_inherits_no_files_of_its_parent(
 ) -> None:
     with (tmp_path / "secret").open("w") as file:
         os.set_inheritable(file.fileno(), True)
-        builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+        builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     links = [fd.readlink() for fd in Path(f"/proc/{child_of(builder)}/fd").iterdir()]
     assert "secret" not in [link.name for link in links]
 
@@ -232,18 +263,18 @@ def test_the_child_inherits_no_files_of_its_parent(
 def test_a_forked_process_starts_a_child_of_its_own(
     builder: Builder, vectors: Any, tmp_path: Path
 ) -> None:
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     parents = child_of(builder)
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "forked")
+            builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "forked")
             code = 0 if child_of(builder) != parents else 2
             builder.close()
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert (tmp_path / "forked").read_bytes() == (tmp_path / "out").read_bytes()
-    builder.build(ANNOY, tmp_path / "vectors", 16, 5, DIM, tmp_path / "out")
+    builder.build(ANNOY, FIELD, tmp_path / "few", tmp_path / "out")
     assert child_of(builder) == parents

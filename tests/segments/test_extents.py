@@ -60,6 +60,13 @@ def test_the_bytes_are_little_endian_words() -> None:
     assert data.hex() == "010000000000000002000000000000000201000000000000" + "ff" * 8
 
 
+@given(st.lists(st.integers(0, 30), unique=True).map(sorted), st.integers(-1, 31))
+def test_those_after_a_seq_are_its_successors(seqs: list[int], seq: int) -> None:
+    extents = Extents((s, s + 100) for s in seqs)
+    assert list(extents.after(seq)) == [(s, s + 100) for s in seqs if s > seq]
+    assert list(extents) == [(s, s + 100) for s in seqs]
+
+
 @pytest.mark.parametrize("size", [1, 8, 15, 17, 24])
 def test_half_a_pair_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"{size} bytes"):

@@ -37,7 +37,7 @@ def opened(
 def recall(index: FaissIndex, vectors: Any, queries: Any, metric: str) -> float:
     """Recall@10 after exact ranking of the candidates, as a search does it."""
     truth, _ = flat.scan(vectors, queries, metric, 10)
-    positions, _ = index.search(queries, index.candidates(10), {})
+    positions, _ = index.search(queries, 10, {}, 10)
     hits = 0
     for query, rows, best in zip(queries, positions, truth, strict=True):
         scores = flat.scores(vectors[rows], query, metric)
@@ -78,7 +78,7 @@ def test_concurrent_searches_with_their_own_parameters_do_not_meet(
     efforts = [10, 20, 51]
 
     def search(effort: int) -> Any:
-        return [index.search(q[None], 10, {name: effort})[0].tolist() for q in queries]
+        return [index.search(q[None], 10, {name: effort}, 10)[0].tolist() for q in queries]
 
     alone = [search(effort) for effort in efforts]
     with ThreadPoolExecutor(4) as pool:
@@ -90,17 +90,19 @@ def test_a_larger_ef_finds_more_and_ef_below_k_finds_k(tmp_path: Path) -> None:
     vectors, queries = random_vectors(3_000, 32, 3), random_vectors(50, 32, 4)
     index = opened(vectors, "HNSW", "L2", tmp_path / "index", {"M": 4, "efConstruction": 8})
     truth, _ = flat.scan(vectors, queries, "L2", 10)
-    found = {ef: index.search(queries, 10, {"ef": ef})[0] for ef in (1, 500)}
+    found = {ef: index.search(queries, 10, {"ef": ef}, 10)[0] for ef in (1, 500)}
     hits = {ef: (f[:, :, None] == truth[:, None, :]).sum() for ef, f in found.items()}
     assert hits[500] > hits[1]
     assert (found[1] >= 0).all()
 
 
-def test_ivf_probes_more_lists_until_k_rows_are_found(tmp_path: Path) -> None:
+def test_more_lists_are_probed_for_more_rows_than_the_parameters_speak_of(tmp_path: Path) -> None:
     vectors = random_vectors(2_000, 8, 5)
     index = opened(vectors, "IVF_FLAT", "L2", tmp_path / "index", {"nlist": 50})
-    positions, _ = index.search(vectors[:3], 1_900, {"nprobe": 1})
-    assert (positions >= 0).all()
+    few, _ = index.search(vectors[:3], 200, {"nprobe": 2}, 200)
+    more, _ = index.search(vectors[:3], 200, {"nprobe": 2}, 1)
+    assert (few < 0).any()
+    assert (more >= 0).sum() > (few >= 0).sum()
 
 
 def test_a_build_leaves_the_number_of_threads_as_it_was(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_the_zero_vector_has_cosine_zero_with_everything(tmp_path: Path) -> None
     vectors = random_vectors(20, 8, 7)
     vectors[3] = 0
     index = opened(vectors, "HNSW", "COSINE", tmp_path / "index")
-    positions, scores = index.search(vectors[:1], 20, {})
+    positions, scores = index.search(vectors[:1], 20, {}, 20)
     assert scores is not None
     assert scores[0][positions[0].tolist().index(3)] == 0.0
     assert positions[0][0] == 0
@@ -132,17 +134,15 @@ def test_a_mapped_index_answers_as_one_in_memory(
     index = opened(vectors, index_type, metric, tmp_path / "index")
     parameters = TYPES[index_type]
     mapped = FaissIndex(tmp_path / "index", 5_000, 16, index_type, metric, parameters, mapped=True)
-    alive = np.arange(5_000) % 3 == 0
-    for mask in (None, alive):
-        for left, right in zip(
-            index.search(vectors[:20], 10, {}, mask),
-            mapped.search(vectors[:20], 10, {}, mask),
-            strict=True,
-        ):
-            assert (left is None and right is None) or np.array_equal(left, right)
+    for left, right in zip(
+        index.search(vectors[:20], 10, {}, 10),
+        mapped.search(vectors[:20], 10, {}, 10),
+        strict=True,
+    ):
+        assert (left is None and right is None) or np.array_equal(left, right)
     assert str(tmp_path / "index") in Path("/proc/self/maps").read_text(encoding="utf-8")
     (tmp_path / "index").unlink()  # What is mapped outlives its name.
-    assert mapped.search(vectors[:1], 1, {})[0].tolist() == [[0]] or metric == "IP"
+    assert mapped.search(vectors[:1], 1, {}, 1)[0].tolist() == [[0]] or metric == "IP"
     mapped.close()
     assert str(tmp_path / "index") not in Path("/proc/self/maps").read_text(encoding="utf-8")
 
@@ -152,7 +152,7 @@ def test_a_faiss_that_cannot_map_reads(tmp_path: Path, monkeypatch: pytest.Monke
     opened(vectors, "HNSW", "L2", tmp_path / "index")
     monkeypatch.delattr(faiss, "IO_FLAG_MMAP_IFC", raising=False)
     index = FaissIndex(tmp_path / "index", 500, 16, "HNSW", "L2", GRAPH, mapped=True)
-    assert index.search(vectors[:1], 1, {})[0].tolist() == [[0]]
+    assert index.search(vectors[:1], 1, {}, 1)[0].tolist() == [[0]]
     assert str(tmp_path / "index") not in Path("/proc/self/maps").read_text(encoding="utf-8")
 
 
@@ -174,12 +174,12 @@ for kind, params in kinds.items():
     indexes.append(FaissIndex(path, 2000, 16, kind, "L2", params))
 before = threads()
 for index in indexes:
-    index.search(vectors[:1], 10, {})
+    index.search(vectors[:1], 10, {}, 10)
 assert threads() == before, "a single query started threads"
-expected = [index.search(vectors[:50], 10, {})[0] for index in indexes]
+expected = [index.search(vectors[:50], 10, {}, 10)[0] for index in indexes]
 pid = os.fork()
 if pid == 0:
-    found = [index.search(vectors[:50], 10, {})[0] for index in indexes]
+    found = [index.search(vectors[:50], 10, {}, 10)[0] for index in indexes]
     os._exit(0 if all(map(np.array_equal, found, expected)) else 3)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """

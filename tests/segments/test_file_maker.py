@@ -6,21 +6,30 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from conftest import OpenStore
-from lab import DIM, VECTOR, Table, annoy_wish, assert_state_is_replayed, rows, settle, state_data
+from damage import FILE_DAMAGES
+from lab import (
+    DIM,
+    VECTOR,
+    Table,
+    annoy_wish,
+    assert_state_is_replayed,
+    file_records,
+    rows,
+    settle,
+    state_data,
+)
 
-from walvec.segments import commands
+from walvec.segments import catalog_commands, commands
 from walvec.segments.batch import batch_of
 from walvec.segments.builder import Builder, BuildFailed
 from walvec.segments.files import is_intact
 from walvec.segments.search import Plan, search
-from walvec.segments.state import FileRecord
 from walvec.segments.store import Store
 
 N = 300
@@ -34,21 +43,11 @@ def filled(store: Store) -> Table:
     batch.columns[VECTOR] = type(batch.columns[VECTOR])(
         rng.standard_normal((N, DIM)).astype(np.float32)
     )
-    store.execute(commands.insert(table.id, "c", batch_of(batch), 1 << 20))
+    store.execute(commands.insert(table.id, "c", [batch_of(batch)], 1 << 20))
     table.flush()
     settle(store)
     table.insert([N + 1])
     return table
-
-
-def files(store: Store) -> dict[Path, FileRecord]:
-    """The recorded files."""
-    return {
-        store.segments_folder / f"{segment['id']:x}" / name: FileRecord(*record)
-        for collection in state_data(store)["collections"]
-        for segment in collection["segments"]
-        for name, record in segment["files"].items()
-    }
 
 
 def assert_exact(table: Table) -> None:
@@ -64,24 +63,9 @@ def assert_exact(table: Table) -> None:
     assert near == order.tolist()
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "deleted": Path.unlink,
-    "emptied": lambda path: os.truncate(path, 0),
-    "truncated": lambda path: os.truncate(path, path.stat().st_size - 8),
-    "extended": lambda path: os.truncate(path, path.stat().st_size + 8),
-    "bit flipped": flip,
-}
-
-
 def test_a_sealed_segment_gets_its_columns_and_its_index(store: Store) -> None:
     table = filled(store)
-    made = files(store)
+    made = file_records(store)
     assert sorted(path.name for path in made) == ["columns.wvc", "index-3.bin"]
     assert all(is_intact(path, record) for path, record in made.items())
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in made)
@@ -93,16 +77,16 @@ def test_a_sealed_segment_gets_its_columns_and_its_index(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["columns.wvc", "index-3.bin"])
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", FILE_DAMAGES)
 def test_a_damaged_file_is_made_again_with_one_warning(
     open_store_at: OpenStore, caplog: pytest.LogCaptureFixture, name: str, damage: str
 ) -> None:
     store = open_store_at()
     table = filled(store)
-    texts, made = table.texts(), files(store)
+    texts, made = table.texts(), file_records(store)
     store.close()
     (path,) = [p for p in made if p.name == name]
-    DAMAGES[damage](path)
+    FILE_DAMAGES[damage](path)
     caplog.clear()
     with caplog.at_level(logging.WARNING, "walvec"):
         store = open_store_at()
@@ -117,7 +101,7 @@ def test_a_damaged_file_is_made_again_with_one_warning(
     assert f"file {name} of segment {path.parent.name} is missing or damaged" in warning.message
     assert table.texts() == texts
     assert_exact(table)
-    assert files(store) == made
+    assert file_records(store) == made
     assert all(is_intact(p, record) for p, record in made.items())
     (segment,) = [s for s in store.view(table.info).segments if s.n == N]
     assert list(segment.indexes) == [3]
@@ -127,7 +111,7 @@ def test_a_damaged_file_is_made_again_with_one_warning(
 def test_all_files_may_be_deleted(open_store_at: OpenStore) -> None:
     store = open_store_at()
     table = filled(store)
-    texts, made = table.texts(), files(store)
+    texts, made = table.texts(), file_records(store)
     store.close()
     shutil.rmtree(store.segments_folder)
     store = open_store_at()
@@ -152,7 +136,7 @@ def test_half_made_and_unknown_files_and_folders_are_removed_at_open(
 ) -> None:
     store = open_store_at()
     filled(store)
-    made = files(store)
+    made = file_records(store)
     store.close()
     (folder,) = {path.parent for path in made}
     (folder / "columns.wvc.tmp").write_bytes(b"half")
@@ -171,7 +155,7 @@ def test_files_of_a_dropped_index_and_a_dropped_collection_are_removed(store: St
     store.execute(commands.drop_index(table.id, "c", "annoy", lambda _: None))
     settle(store)
     assert [p.name for p in store.segments_folder.rglob("*.*")] == ["columns.wvc"]
-    store.execute(commands.drop_collection(table.id, "c"))
+    store.execute(catalog_commands.drop_collection(table.id, "c"))
     settle(store)
     assert list(store.segments_folder.iterdir()) == []
 
@@ -205,7 +189,7 @@ def test_an_index_that_cannot_be_built_is_said_once_for_all_segments_and_searche
         settle(store)
     said = [r.getMessage() for r in caplog.records if "cannot be built" in r.getMessage()]
     assert len(said) == 1
-    assert "No module named 'annoy'; searches without it are exact" in said[0]
+    assert "No module named 'annoy'; without it searches are exact" in said[0]
     assert_exact(table)
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab import DIM, ID, TEXT, VECTOR, Table, annoy_wish, open_at, rows, schema, settle
+from lab import ID, TEXT, VECTOR, Table, annoy_wish, open_at, rows, schema, settle
 
+from walvec.segments.extents import Extents
 from walvec.segments.files import (
     ALIGNMENT,
     is_intact,
+    map_column,
     read_columns,
     record_of,
-    vectors_place,
     write_columns,
 )
 from walvec.segments.growing import GrowingColumns
@@ -24,7 +25,7 @@ from walvec.segments.loaded_segment import LoadedSegment
 from walvec.segments.pk_index import HashedPks
 from walvec.segments.state import FileRecord
 from walvec.wal.rows import Column, Rows
-from walvec.wal.schema import DataType
+from walvec.wal.schema import DataType, Field
 
 ROWS = rows(range(50))
 
@@ -47,15 +48,16 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert write_columns(tmp_path / "a", ROWS) == write_columns(tmp_path / "b", rows(range(50)))
 
 
-def test_the_vectors_lie_aligned_where_they_are_said_to_be(tmp_path: Path) -> None:
+def test_a_column_is_mapped_and_aligned_and_one_that_was_added_since_has_its_default(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "columns.wvc"
     write_columns(path, ROWS)
-    offset, size = vectors_place(path, VECTOR)
-    assert (offset % ALIGNMENT, size) == (0, 50 * DIM * 4)
-    found = np.frombuffer(path.read_bytes(), np.float32, size // 4, offset).reshape(50, DIM)
-    assert np.array_equal(found, ROWS.columns[VECTOR].values)
-    with pytest.raises(ValueError, match="no field 999"):
-        vectors_place(path, 999)
+    found = map_column(path, schema().by_id[VECTOR])
+    assert np.array_equal(found.values, ROWS.columns[VECTOR].values)
+    assert found.values.ctypes.data % ALIGNMENT == 0
+    added = map_column(path, Field(999, "added", DataType.INT64, default=7))
+    assert added.values.tolist() == [7] * 50
 
 
 @pytest.mark.parametrize("mapped", [False, True])
@@ -126,7 +128,7 @@ def test_text_keys_are_found_while_their_segment_is_sealed(
     columns = GrowingColumns(schema(pk=DataType.VARCHAR))
     part = rows([7])
     columns.append(Rows(1, {**part.columns, ID: Column.of_texts(["seven"])}))
-    segment = LoadedSegment(1, schema(pk=DataType.VARCHAR), columns)
+    segment = LoadedSegment(1, schema(pk=DataType.VARCHAR), columns, partition=1, extents=Extents())
     segment.seal()
     append = HashedPks.append
 

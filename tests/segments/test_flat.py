@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from walvec.segments import flat
+from walvec.segments.metrics import Range
 
 METRICS = ("L2", "IP", "COSINE")
 Array = npt.NDArray[np.float32]
@@ -148,3 +151,108 @@ def test_the_answer_does_not_depend_on_the_size_of_chunks(
     for (p1, s1), (p2, s2) in zip(whole, chunked, strict=True):
         assert np.array_equal(p1, p2)
         assert np.array_equal(s1, s2)
+
+
+# Other types than float32
+
+
+def stored_as(vectors: Any, kind: str) -> Any:
+    """Vectors as a column of that type has them."""
+    if kind == "BFLOAT16":
+        return (vectors.view(np.uint32) >> 16).astype(np.uint16)
+    if kind == "INT8":
+        return np.clip(np.rint(vectors * 40), -128, 127).astype(np.int8)
+    return vectors.astype(np.float16)
+
+
+def numbers_of(stored: Any) -> Array:
+    """Their values, by another way than the code's: bits for bfloat16, numpy's own otherwise."""
+    if stored.dtype == np.uint16:
+        return np.stack([np.zeros_like(stored), stored], -1).view(np.float32)[..., 0]
+    return np.asarray(stored.astype(np.float32))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["FLOAT16", "BFLOAT16", "INT8"])
+@pytest.mark.parametrize("share", [None, 0.1, 0.8])
+def test_a_smaller_type_is_scanned_as_the_float32_values_it_stands_for(
+    kind: str, metric: str, share: float | None
+) -> None:
+    vectors = stored_as(random_vectors(3_000, 48, seed=20), kind)
+    queries = random_vectors(3, 48, seed=21)
+    alive = None if share is None else np.random.default_rng(22).random(3_000) < share
+    positions, scores = flat.scan(vectors, queries, metric, 15, alive)
+    as_float32 = flat.scan(numbers_of(vectors), queries, metric, 15, alive)
+    assert np.array_equal(positions, as_float32[0])
+    assert np.array_equal(scores, as_float32[1])
+    order = oracle_order(numbers_of(vectors), queries[0], metric)
+    order = order if alive is None else order[alive[order]]
+    assert positions[0].tolist() == order[:15].tolist()
+
+
+def test_float16_at_its_limits_is_scanned_in_the_right_order() -> None:
+    vectors = np.array([[65504, 0], [6e-8, 0], [-6e-8, 0], [0, 0], [-65504, 1]], np.float16)
+    positions, scores = flat.scan(vectors, np.array([[1, 0]], np.float32), "IP", 5)
+    assert positions[0].tolist() == [0, 1, 3, 2, 4]
+    assert scores[0, 1] == vectors[1, 0].astype(np.float32)
+
+
+def test_an_infinite_float16_is_the_farthest_by_l2() -> None:
+    vectors = np.array([[np.inf, 0], [3, 0], [1, 0]], np.float16)
+    positions, scores = flat.scan(vectors, np.zeros((1, 2), np.float32), "L2", 3)
+    assert positions[0].tolist() == [2, 1, 0]
+    assert scores[0].tolist() == [1, 9, np.inf]
+
+
+# Ranges
+
+
+def in_range(score: float, metric: str, within: Range) -> bool:
+    """Milvus' words: range_filter <= distance < radius, and radius < similarity <= range_filter."""
+    radius, inner = within
+    if metric == "L2":
+        return (radius is None or score < radius) and (inner is None or inner <= score)
+    return (radius is None or score > radius) and (inner is None or inner >= score)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("k", [3, 1_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("share", [None, 0.2, 0.7])
+def test_a_range_gives_the_best_k_rows_within_it(
+    metric: str, k: int, dtype: Any, share: float | None
+) -> None:
+    vectors, query = random_vectors(700, 12, seed=23).astype(dtype), random_vectors(1, 12, seed=24)
+    alive = None if share is None else np.random.default_rng(25).random(700) < share
+    scores = flat.scores(vectors, query[0], metric)
+    order = oracle_order(vectors.astype(np.float32), query[0], metric)
+    order = order if alive is None else order[alive[order]]
+    # Borders at scores that occur, so that it matters which side belongs.
+    far, near = float(scores[order[90]]), float(scores[order[30]])
+    for within in (Range(far, near), Range(None, near), Range(far, None), Range(near, far)):
+        positions, values = flat.scan(vectors, query, metric, k, alive, None, within)
+        expected = [r for r in order.tolist() if in_range(float(scores[r]), metric, within)][:k]
+        found = positions[0][positions[0] >= 0]
+        assert found.tolist() == expected
+        assert np.array_equal(values[0, : len(found)], scores[found])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_range_between_rows_that_float32_products_cannot_tell_apart_is_exact(metric: str) -> None:
+    rng = np.random.default_rng(26)
+    vectors = (1_000.0 + rng.standard_normal((2_000, 16)) * 1e-3).astype(np.float32)
+    vectors[:20] = 0.0  # Their cosine is 0 by definition.
+    query = vectors[50:51]
+    scores = flat.scores(vectors, query[0], metric)
+    order = np.argsort(scores if metric == "L2" else -scores, kind="stable")
+    within = Range(None, float(scores[order[700]]))
+    positions, _ = flat.scan(vectors, query, metric, 10, None, None, within)
+    expected = [r for r in order.tolist() if in_range(float(scores[r]), metric, within)][:10]
+    assert positions[0].tolist() == expected
+
+
+@pytest.mark.parametrize("bound", [1e300, -1e300, 0.0, float("inf")])
+def test_a_range_beyond_all_scores_gives_all_or_nothing(bound: float) -> None:
+    vectors = random_vectors(50, 4, seed=27)
+    found = flat.scan(vectors, vectors[:1], "L2", 50, None, None, Range(None, bound))[0]
+    assert (found >= 0).sum() == (0 if bound > 1 else 50)

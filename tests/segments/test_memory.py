@@ -33,7 +33,7 @@ for first in range(0, N, 5000):
     rows = Rows(5000, {100: Column(ids), 101: Column(vectors),
                        102: Column.of_texts(map(str, ids.tolist()))})
     limit = 64 << 20 if sealed else 1 << 40
-    store.execute(commands.insert(table.id, "c", batch_of(rows), limit))
+    store.execute(commands.insert(table.id, "c", [batch_of(rows)], limit))
 del vectors, rows
 if sealed:
     table.flush()

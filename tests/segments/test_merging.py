@@ -10,11 +10,12 @@ from lab import DIM, Table, assert_state_is_replayed, flat_wish, settle, state_d
 
 from walvec.segments.apply import apply
 from walvec.segments.check import check
-from walvec.segments.merging import FAN_IN, next_merge
+from walvec.segments.merging import FAN_IN, forced_merges, next_merge
 from walvec.segments.state import State
 from walvec.segments.store import Store
 from walvec.wal.events import (
     CollectionCreated,
+    PartitionCreated,
     RowsInserted,
     SegmentsMerged,
     SegmentsSealed,
@@ -71,6 +72,50 @@ def test_large_segments_are_left_alone() -> None:
     state, rewritten = merged_state([100] * 20, limit)
     assert len(state.collections[1].segments) == 20
     assert rewritten == 0
+
+
+def sealed_state(sizes: list[tuple[int, int]]) -> State:
+    """The state after seals of (partition, rows) each; partition 2 is the default one, 3 another.
+    The last one grows."""
+    from lab import schema
+
+    state = State()
+
+    def do(event: object) -> None:
+        check(state, event)  # type: ignore[arg-type]
+        apply(state, state.seq + 1, 1, event)  # type: ignore[arg-type]
+
+    do(StoreCreated(0, bytes(16), ""))
+    do(CollectionCreated(1, "c", schema().to_data(), {"_default": 2}, {}, "Strong", 1))
+    do(PartitionCreated(1, 3, "p"))
+    for partition, n in sizes:
+        segment = state.next_id
+        do(RowsInserted(1, partition, segment, n, None, ()))
+        do(SegmentsSealed(1, (segment,), "flush"))
+    do(RowsInserted(1, 2, state.next_id, 1, None, ()))
+    return state
+
+
+def test_only_segments_of_one_partition_are_merged() -> None:
+    state = sealed_state([(2 + i % 2, 1) for i in range(2 * FAN_IN - 1)])
+    assert next_merge(state, 1 << 20) == (1, tuple(range(4, 4 + 2 * FAN_IN, 2)))
+    few = sealed_state([(2 + i % 2, 1) for i in range(2 * FAN_IN - 2)])
+    assert next_merge(few, 1 << 20) is None
+
+
+def test_forced_merges_are_long_runs_of_neighbours_within_a_limit() -> None:
+    row = DIM * 4
+    sizes = [(2, 5), (3, 1), (2, 5), (2, 5), (3, 1), (2, 90), (2, 1), (2, 1)]
+    state = sealed_state(sizes)
+    # Ids in the order of the seals: 4 to 11.
+    assert forced_merges(state, 1, 1 << 30) == [(4, 6, 7, 9, 10, 11), (5, 8)]
+    assert forced_merges(state, 1, 12 * row) == [(4, 6), (10, 11), (5, 8)]
+    assert forced_merges(state, 1, 1) == []
+    assert forced_merges(state, 99, 1 << 30) == []
+    for run in forced_merges(state, 1, 12 * row):
+        event = SegmentsMerged(1, run, state.next_id)
+        check(state, event)
+        apply(state, state.seq + 1, 1, event)
 
 
 def test_a_flush_after_every_insert_leaves_few_segments_and_every_row(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from walvec.segments.index import IndexSpec
 from walvec.segments.saved_state import decode_state
 from walvec.segments.state import (
     Collection,
+    Database,
     FileRecord,
     Segment,
     State,
@@ -29,16 +31,30 @@ from walvec.segments.state import (
 from walvec.wal.entry import digest_of
 from walvec.wal.errors import MilvusException
 from walvec.wal.events import (
+    AliasDropped,
+    AliasSet,
     CollectionAltered,
     CollectionCreated,
     CollectionDropped,
     CollectionLoaded,
     CollectionReleased,
     CollectionRenamed,
+    CollectionTruncated,
+    DatabaseAltered,
+    DatabaseCreated,
+    DatabaseDropped,
     Event,
+    FieldAdded,
+    FieldAltered,
+    IndexAltered,
     IndexCreated,
     IndexDropped,
+    PartitionCreated,
+    PartitionDropped,
+    PartitionsLoaded,
+    PartitionsReleased,
     RowsDeleted,
+    RowsExpired,
     RowsInserted,
     SegmentPersisted,
     SegmentsMerged,
@@ -47,14 +63,19 @@ from walvec.wal.events import (
 )
 from walvec.wal.schema import DataType, Field, Schema
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "state-1.bin"
+GOLDEN = Path(__file__).parents[1] / "golden"
 LAYOUT = ((100, "v", "<i8", 8, 80),)
 
 
 def shown(state: State) -> str:
     """Everything in a state, with the order of its dictionaries."""
-    names = dict(sorted(state.names.items()))
-    return repr(State(**{**{f: getattr(state, f) for f in State.__slots__}, "names": names}))
+    databases = {
+        number: replace(
+            one, names=dict(sorted(one.names.items())), aliases=dict(sorted(one.aliases.items()))
+        )
+        for number, one in state.databases.items()
+    }
+    return repr(replace(state, databases=databases))
 
 
 def assert_comes_back(state: State) -> None:
@@ -67,6 +88,9 @@ def assert_comes_back(state: State) -> None:
     for number, collection in state.collections.items():
         assert list(again.collections[number].segments) == list(collection.segments)
         assert list(again.collections[number].indexes) == list(collection.indexes)
+        assert list(again.collections[number].partitions) == list(collection.partitions)
+        assert list(again.collections[number].growing) == list(collection.growing)
+    assert list(again.databases) == list(state.databases)
 
 
 # States that events have made
@@ -78,15 +102,17 @@ def one_of(state: State, random: Any) -> Event:
     collection = state.collections.get(number)
     following = state.next_id
     name = random.choice("abc")
+    database = random.choice(list(state.databases))
     if collection is None or random.random() < 0.1:
         created = (schema().to_data(), {"_default": following + 1}, {"z": "1", "a": name})
-        return CollectionCreated(following, name, *created, "Strong", 1)
+        return CollectionCreated(following, name, *created, "Strong", 1, database)
     segments = list(collection.segments)
     segment = random.choice([*segments, following])
-    partition = following if not collection.partitions else min(collection.partitions.values())
+    partition = random.choice(list(collection.partitions.values()))
     growing = collection.growing.get(partition, following)
     first = random.choice([None, collection.next_auto_id])
     files = ((random.choice(["columns.wvc", "index-3.bin"]), 5, random.randbytes(16)),)
+    index = random.choice([*collection.indexes.values(), flat_spec(3)])
     options: list[Event] = [
         RowsInserted(number, partition, growing, random.randrange(1, 9), first, LAYOUT),
         RowsInserted(number, partition, growing, 3, first, LAYOUT),
@@ -96,13 +122,48 @@ def one_of(state: State, random: Any) -> Event:
         SegmentsMerged(number, tuple(segments[: random.randrange(1, 4)]), following),
         IndexCreated(number, flat_spec(following, random.choice(["y", "x"])).to_data()),
         IndexDropped(number, random.choice([*collection.indexes, "none"])),
+        IndexAltered(number, {**index.to_data(), "properties": {"a": name, "b": name}}),
         CollectionAltered(number, {name: "1", "m": "2"}, (random.choice("abz"),)),
-        CollectionRenamed(number, random.choice("def")),
+        CollectionRenamed(number, random.choice("def"), random.choice([None, database])),
         random.choice([CollectionLoaded(number), CollectionReleased(number)]),
+        *partition_events(number, partition, following, random),
+        FieldAdded(number, added_field(max(collection.schema.by_id) + 1, random)),
+        FieldAltered(number, {**collection.schema.fields[2].to_data(), "max_length": 7}),
+        random.choice([AliasSet(number, random.choice("xyza")), AliasDropped(number, "x")]),
+        RowsExpired(number, random.randrange(state.seq + 1)),
     ]
-    if random.random() < 0.03:
-        return CollectionDropped(number)
-    return random.choice(options)
+    rare: list[Event] = [
+        CollectionDropped(number),
+        CollectionTruncated(number),
+        DatabaseCreated(0, following, random.choice("xyz"), {"z": "1", "a": name}),
+        DatabaseAltered(0, database, {name: "1"}, (random.choice("abz"),)),
+        DatabaseDropped(0, database),
+    ]
+    return random.choice(rare if random.random() < 0.15 else options)
+
+
+def partition_events(number: int, partition: int, following: int, random: Any) -> list[Event]:
+    """One that makes a partition, and one that changes one."""
+    some = (
+        PartitionDropped(number, partition),
+        PartitionsLoaded(number, (partition,)),
+        PartitionsReleased(number, (partition,)),
+    )
+    return [PartitionCreated(number, following, random.choice("pqr")), random.choice(some)]
+
+
+def added_field(number: int, random: Any) -> dict[str, Any]:
+    """A field with everything that a field can have."""
+    field = Field(
+        number,
+        random.choice("nop"),
+        DataType.ARRAY,
+        nullable=True,
+        element_type=DataType.INT8,
+        max_capacity=5,
+        properties=(("a", "1"), ("b", "2")),
+    )
+    return field.to_data()
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 60))
@@ -144,15 +205,20 @@ TEXTS = st.text(max_size=8)
 IDS = st.integers(0, 2**63 - 1)
 EXTENTS = st.lists(st.tuples(IDS, IDS), max_size=5).map(Extents)
 FILES = st.dictionaries(TEXTS, st.builds(FileRecord, IDS, st.binary(min_size=16, max_size=16)))
+PROPERTIES = st.dictionaries(TEXTS, TEXTS, max_size=3)
 FIELDS = st.builds(
     Field,
     *(IDS, TEXTS, st.sampled_from(DataType), IDS, IDS),
-    *(st.booleans(), st.booleans(), st.booleans(), TEXTS),
+    *(st.booleans(), st.booleans(), st.booleans(), TEXTS, st.booleans()),
+    st.none() | st.booleans() | IDS | st.floats(allow_nan=False) | TEXTS,
+    *(st.sampled_from(DataType), IDS, st.booleans()),
+    PROPERTIES.map(lambda p: tuple(sorted(p.items()))),
 )
 SPECS = st.builds(
     IndexSpec,
     *(IDS, IDS, TEXTS, TEXTS, TEXTS, TEXTS),
     *(st.dictionaries(TEXTS, IDS | TEXTS | st.floats(allow_nan=False), max_size=3), IDS),
+    PROPERTIES,
 )
 
 
@@ -161,11 +227,17 @@ def by_id(things: list[Any]) -> dict[Any, Any]:
 
 
 SEGMENTS = st.builds(Segment, IDS, IDS, IDS, IDS, EXTENTS.filter(lambda e: len(e) > 0), FILES)
+DATABASES = st.builds(
+    Database,
+    *(IDS, TEXTS, IDS, PROPERTIES),
+    *(st.dictionaries(TEXTS, IDS, max_size=3), st.dictionaries(TEXTS, IDS, max_size=3)),
+)
 COLLECTIONS = st.builds(
     Collection,
     *(IDS, TEXTS, st.builds(Schema, st.lists(FIELDS, max_size=3).map(tuple), TEXTS)),
-    *(st.dictionaries(TEXTS, IDS), st.dictionaries(TEXTS, TEXTS), TEXTS, IDS, IDS),
-    *(st.booleans(), IDS, IDS, st.lists(SEGMENTS, max_size=3).map(by_id)),
+    *(st.dictionaries(TEXTS, IDS), PROPERTIES, TEXTS, IDS, IDS, IDS),
+    *(st.booleans(), st.booleans(), st.sets(IDS, max_size=3), IDS),
+    *(IDS, IDS, st.lists(SEGMENTS, max_size=3).map(by_id)),
     st.dictionaries(IDS, IDS),
     st.lists(SPECS, max_size=2).map(lambda specs: {s.name: s for s in specs}),
     EXTENTS,
@@ -173,8 +245,7 @@ COLLECTIONS = st.builds(
 STATES = st.builds(
     State,
     *(st.binary(max_size=16), IDS, IDS, IDS),
-    st.lists(COLLECTIONS, max_size=2).map(by_id),
-    st.dictionaries(TEXTS, IDS),
+    *(st.lists(COLLECTIONS, max_size=2).map(by_id), st.lists(DATABASES, max_size=2).map(by_id)),
 )
 
 
@@ -213,18 +284,37 @@ def golden_state() -> State:
     """A state with one of everything."""
     segment = Segment(6, 2, 5, 9, Extents([(5, 3), (258, 2)]), {"b": FileRecord(7, bytes(16))})
     growing = Segment(8, 2, 1, 0, Extents([(300, 1)]))
+    added = Field(
+        *(103, "å", DataType.ARRAY, 0, 9),
+        nullable=True,
+        element_type=DataType.VARCHAR,
+        max_capacity=5,
+        properties=(("mmap.enabled", "true"),),
+    )
+    key = Field(104, "k", DataType.INT64, default=-1, is_partition_key=True)
+    index = replace(flat_spec(3), properties={"mmap.enabled": "false"})
     collection = Collection(
-        *(1, "ä", schema(), {"_default": 2}, {"a": "1"}, "Strong", 1, 1002),
-        *(True, 7, 301, {6: segment, 8: growing}, {2: 8}, {"flat": flat_spec(3)}),
+        *(1, "ä", schema().with_field(added).with_field(key), {"_default": 2, "p": 4}),
+        *({"a": "1"}, "Strong", 1, 1002, 5),
+        *(True, False, {2}, 4, 7, 301, {6: segment, 8: growing}, {2: 8}, {"flat": index}),
         Extents([(301, 2)]),
     )
-    return State(bytes(range(16)), 301, 2**60, 9, {1: collection}, {"ä": 1})
+    databases = {
+        0: Database(0, "default", 1000),
+        5: Database(5, "ö", 1001, {"timezone": "UTC"}, {"ä": 1}, {"auch": 1}),
+    }
+    return State(bytes(range(16)), 301, 2**60, 9, {1: collection}, databases)
 
 
 def test_the_golden_bytes_are_read_and_written_again_byte_for_byte() -> None:
-    golden = GOLDEN.read_bytes()
+    golden = (GOLDEN / "state-2.bin").read_bytes()
     assert encode_state(golden_state()) == golden
     assert decode_state(golden) == golden_state()
+
+
+def test_the_golden_bytes_of_an_older_format_are_refused() -> None:
+    with pytest.raises(ValueError, match="not a state"):
+        decode_state((GOLDEN / "state-1.bin").read_bytes())
 
 
 def test_extents_are_in_it_as_they_are() -> None:
@@ -254,7 +344,8 @@ def changed(change: str) -> bytes:
     """The golden state's bytes after a change of their plain data."""
     plain = msgpack.unpackb(encode_state(golden_state()))
     collection = plain["collections"][0]
-    exec(change, {"s": plain, "c": collection, "g": collection["segments"][0]})
+    database = plain["databases"][1]
+    exec(change, {"s": plain, "c": collection, "g": collection["segments"][0], "d": database})
     data: bytes = msgpack.packb(plain)
     return data
 
@@ -263,10 +354,22 @@ def changed(change: str) -> bytes:
     "change",
     [
         "s['more'] = 1",
-        "del s['names']",
+        "del s['databases']",
         "s['seq'] = '1'",
         "s['seq'] = True",
-        "s['names'] = {'a': 'b'}",
+        "s['databases'] = {}",
+        "d['names'] = {'a': 'b'}",
+        "d['aliases'] = []",
+        "d['properties'] = {'a': 1}",
+        "d['more'] = 1",
+        "del d['id']",
+        "c['loads_new'] = 0",
+        "c['loaded_partitions'] = ['a']",
+        "c['loaded_partitions'] = {}",
+        "del c['expired']",
+        "c['schema']['fields'][0]['properties'] = []",
+        "c['schema']['fields'][0]['element_type'] = 998",
+        "c['indexes'][0]['properties'] = []",
         "s['store_id'] = 'text'",
         "s['collections'] = {}",
         "s['collections'][0] = 7",
@@ -277,7 +380,7 @@ def changed(change: str) -> bytes:
         "c['growing'] = [['a', 'b']]",
         "c['deletes'] = b'1'",
         "c['deletes'] = [[1, 2]]",
-        "c['schema']['fields'][0]['type'] = 999",
+        "c['schema']['fields'][0]['type'] = 998",
         "c['schema']['fields'][0]['dim'] = None",
         "c['indexes'][0]['params'] = None",
         "g['extents'] = b''",

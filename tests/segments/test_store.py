@@ -14,7 +14,7 @@ import pytest
 from conftest import OpenStore
 from lab import DIM, ID, Table, assert_state_is_replayed, file_maker, rows, settle, state_data
 
-from walvec.segments import commands
+from walvec.segments import catalog_commands, commands
 from walvec.segments.batch import batch_of
 from walvec.segments.commands import Command, Decision, Draft
 from walvec.segments.counting import count_rows
@@ -78,7 +78,7 @@ def test_the_last_row_of_a_key_within_one_insert_wins(store: Store) -> None:
     table = Table(store)
     batch = rows([7, 8, 7, 7])
     batch.columns[102] = type(batch.columns[102]).of_texts(["a", "b", "c", "d"])
-    store.execute(commands.insert(table.id, "c", batch_of(batch), 1 << 20))
+    store.execute(commands.insert(table.id, "c", [batch_of(batch)], 1 << 20))
     assert table.texts() == {7: "d", 8: "b"}
     assert counts(table) == 2
     assert table.texts() == {7: "d", 8: "b"}
@@ -157,7 +157,7 @@ def half(table: Table) -> Command:
     """A command whose third event is refused after two were appended."""
 
     def decide(state: State) -> Decision:
-        insert = commands.insert(table.id, table.name, batch_of(rows([500])), 1 << 20)
+        insert = commands.insert(table.id, table.name, [batch_of(rows([500]))], 1 << 20)
         good = insert(state).drafts
         sealed = state.collections[table.id].segments
         wrong = SegmentsSealed(table.id, (min(sealed),), "flush")
@@ -272,7 +272,7 @@ def test_a_dropped_collection_is_unknown_and_its_name_is_free(store: Store) -> N
     table = Table(store)
     table.insert([1])
     info = table.info
-    store.execute(commands.drop_collection(table.id, "c"))
+    store.execute(catalog_commands.drop_collection(table.id, "c"))
     for call in (lambda: store.info("c"), lambda: store.view(info), lambda: table.insert([2])):
         with pytest.raises(CollectionNotExistException):
             call()
@@ -344,7 +344,7 @@ def test_vectors_come_back_bit_for_bit(store: Store) -> None:
     batch = rows(range(100))
     vectors = rng.standard_normal((100, DIM)).astype(np.float32)
     batch.columns[101] = type(batch.columns[101])(vectors)
-    store.execute(commands.insert(table.id, "c", batch_of(batch), 1 << 20))
+    store.execute(commands.insert(table.id, "c", [batch_of(batch)], 1 << 20))
     for _ in range(2):
         (segment,) = store.view(table.info).segments
         assert segment.column(101).values.tobytes() == vectors.tobytes()

@@ -24,7 +24,7 @@ from walvec.wal.environment import CHECKPOINTS
 from walvec.wal.events import CollectionLoaded, StoreCreated
 from walvec.wal.log import KEY, Log, Position
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint-1.bin"
+GOLDEN = Path(__file__).parents[1] / "golden"
 POSITION = Position(258, bytes(range(16)), 2**60 + 1)
 BODY = b"a state of the store"
 
@@ -87,7 +87,7 @@ def newest(log: Log) -> int:
 
 
 def test_a_golden_checkpoint_is_read_and_written_again_byte_for_byte() -> None:
-    golden = GOLDEN.read_bytes()
+    golden = (GOLDEN / "checkpoint-2.bin").read_bytes()
     assert encode_checkpoint(POSITION, BODY) == golden
     checkpoint, body = decode_checkpoint(258, golden)
     assert checkpoint.position == POSITION
@@ -96,10 +96,16 @@ def test_a_golden_checkpoint_is_read_and_written_again_byte_for_byte() -> None:
     assert checkpoint.state_digest == digest_of(BODY)
 
 
+def test_the_golden_checkpoint_of_an_older_format_is_refused_by_its_number() -> None:
+    golden = (GOLDEN / "checkpoint-1.bin").read_bytes()
+    with pytest.raises(CheckpointUnusable, match="format 1: of another walvec"):
+        decode_checkpoint(258, golden)
+
+
 def test_the_fields_are_where_the_table_says() -> None:
     value = encode_checkpoint(POSITION, BODY)
     assert value[:4] == b"WVK1"
-    assert value[4:8] == b"\1\0\0\0"
+    assert value[4:8] == b"\2\0\0\0"
     assert int.from_bytes(value[8:16], "little") == 258
     assert int.from_bytes(value[16:24], "little") == 2**60 + 1
     assert int.from_bytes(value[24:32], "little") == len(BODY)
@@ -138,7 +144,9 @@ def with_header(**changes: object) -> bytes:
     return head + digest_of(head) + BODY
 
 
-@pytest.mark.parametrize("change", [{"magic": b"WVK2"}, {"format": 2}, {"reserved": 1}])
+@pytest.mark.parametrize(
+    "change", [{"magic": b"WVK2"}, {"format": 1}, {"format": 3}, {"reserved": 1}]
+)
 def test_another_format_is_not_read(change: dict[str, object]) -> None:
     assert with_header() == encode_checkpoint(POSITION, BODY)
     with pytest.raises(CheckpointUnusable, match="another walvec"):

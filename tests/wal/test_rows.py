@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,33 +12,55 @@ from hypothesis import strategies as st
 
 from walvec.wal.rows import (
     DTYPES,
+    OFFSETS,
     Column,
     Rows,
     columns_in_log_order,
+    completed,
     decode_rows,
     empty_column,
     encode_rows,
+    filled_column,
+    item_dtype,
 )
-from walvec.wal.schema import DataType, Field, Schema
+from walvec.wal.schema import ELEMENTS, STORED, TEXTS, VECTORS, DataType, Field, Schema
 
-TEXTS = st.text(max_size=8)
-FIXED = sorted(set(DTYPES) - {DataType.FLOAT_VECTOR})
+GOLDEN = Path(__file__).parents[1] / "golden" / "payload-1.txt"
+SHORT = st.text(max_size=8)
+FIXED = sorted(set(DTYPES) - VECTORS - TEXTS)
+
+
+def offsets_of(lengths: list[int]) -> Any:
+    """Where rows of these lengths begin and end."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(OFFSETS)
+
+
+@st.composite
+def items(draw: st.DrawFn, kind: DataType, *shape: int) -> Any:
+    """Items of a type, (shape), of any bits but NaN."""
+    data = draw(st.binary(min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
+    values = np.frombuffer(data, np.uint8) % (2 if kind == DataType.BOOL else 127)
+    return values.astype(DTYPES[kind]).reshape(shape)
 
 
 @st.composite
 def columns(draw: st.DrawFn, n: int) -> Column:
     """A column of n rows of any type, with or without nulls."""
-    kind = draw(st.sampled_from(["text", "vector", *FIXED]))
+    kind = draw(st.sampled_from(["text", "array", "texts", *sorted(VECTORS), *FIXED]))
     valid = draw(st.none() | st.lists(st.booleans(), min_size=n, max_size=n))
     mask = None if valid is None else np.array(valid, bool)
     if kind == "text":
-        texts = Column.of_texts(draw(st.lists(TEXTS, min_size=n, max_size=n)))
+        texts = Column.of_texts(draw(st.lists(SHORT, min_size=n, max_size=n)))
         return Column(texts.values, texts.offsets, mask)
-    shape = (n, draw(st.integers(1, 5))) if kind == "vector" else (n,)
-    dtype = DTYPES[DataType.FLOAT_VECTOR if kind == "vector" else DataType(kind)]
-    data = draw(st.binary(min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
-    values = np.frombuffer(data, np.uint8) % (2 if kind == DataType.BOOL else 255)
-    return Column(values.astype(dtype).reshape(shape), None, mask)
+    if kind in ("array", "texts"):
+        offsets = offsets_of(draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
+        count = int(offsets[-1])
+        if kind == "texts":
+            texts = Column.of_texts(draw(st.lists(SHORT, min_size=count, max_size=count)))
+            return Column(texts.values, offsets, mask, texts.offsets)
+        return Column(draw(items(draw(st.sampled_from(FIXED)), count)), offsets, mask)
+    shape = (n, draw(st.integers(1, 5))) if kind in VECTORS else (n,)
+    return Column(draw(items(DataType(kind), *shape)), None, mask)
 
 
 @st.composite
@@ -51,9 +74,21 @@ def batches(draw: st.DrawFn, n: int | None = None) -> Rows:
 def plain(column: Column) -> tuple[Any, ...]:
     """What a column says, apart from how it is laid out in memory."""
     valid = None if column.valid is None else column.valid.tolist()
-    if column.offsets is not None:
+    if column.inner is not None:
+        texts = column.elements().texts()
+        return "texts", [texts[a:b] for a, b in bounds(column)], valid
+    if column.offsets is not None and column.values.dtype == np.uint8:
         return "text", column.texts(), valid
+    if column.offsets is not None:
+        values = column.elements().values
+        return str(values.dtype), [values[a:b].tolist() for a, b in bounds(column)], valid
     return str(column.values.dtype), column.values.shape[1:], column.values.tolist(), valid
+
+
+def bounds(column: Column) -> list[tuple[int, int]]:
+    """Where the elements of each row of an array begin and end."""
+    assert column.offsets is not None
+    return list(zip(column.offsets[:-1].tolist(), column.offsets[1:].tolist(), strict=True))
 
 
 def assert_same(found: Rows, wanted: Rows) -> None:
@@ -144,6 +179,7 @@ def test_a_strided_array_is_written_in_c_order() -> None:
         (2, ((1, "v", "<i8", 0, 15),), bytes(16)),
         (2, ((1, "v", "|O", 0, 16),), bytes(16)),
         (2, ((1, "v", "<i8", 3, 16),), bytes(16)),
+        (2, ((1, "v", "<i8", 0, 16), (1, "o", "<i8", 0, 16)), bytes(32)),
     ],
 )
 def test_a_layout_that_does_not_fit_its_payload_is_refused(
@@ -153,12 +189,114 @@ def test_a_layout_that_does_not_fit_its_payload_is_refused(
         decode_rows(n, layout, payload)
 
 
+def field(kind: DataType, **more: Any) -> Field:
+    """A field of a type with what the type needs."""
+    if kind is DataType.ARRAY:
+        more = {"element_type": DataType.INT32, "max_capacity": 9, **more}
+    return Field(1, "f", kind, dim=16 if kind in VECTORS else 0, **more)
+
+
 def test_an_empty_column_has_the_type_of_its_field() -> None:
-    for kind in [*FIXED, DataType.FLOAT_VECTOR]:
-        dim = 3 if kind is DataType.FLOAT_VECTOR else 0
-        column = empty_column(Field(1, "f", kind, dim=dim))
-        assert (len(column), column.values.dtype) == (0, DTYPES[kind])
+    for kind in STORED:
+        column = empty_column(field(kind))
+        assert (len(column), column.values.dtype) == (0, item_dtype(field(kind)))
+        assert column.valid is None
+    for element in ELEMENTS:
+        column = empty_column(field(DataType.ARRAY, element_type=element))
+        assert (len(column), column.values.dtype) == (0, DTYPES[element])
+        assert (column.inner is None) == (element is not DataType.VARCHAR)
     assert empty_column(Field(1, "f", DataType.JSON)).texts() == []
+    assert empty_column(field(DataType.BINARY_VECTOR)).values.shape == (0, 2)
+    assert empty_column(field(DataType.BFLOAT16_VECTOR)).values.shape == (0, 16)
+
+
+@pytest.mark.parametrize("kind", sorted(STORED), ids=lambda k: k.name)
+def test_a_column_without_values_is_null(kind: DataType) -> None:
+    column = filled_column(field(kind, nullable=True), 3)
+    assert len(column) == 3
+    assert column.valid is not None
+    assert column.valid.tolist() == [False] * 3
+    assert not column.values.any()
+    layout, buffers = encode_rows(Rows(3, {1: column}))
+    assert plain(decode_rows(3, layout, b"".join(buffers)).columns[1]) == plain(column)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "wanted"),
+    [
+        (DataType.BOOL, True, [True] * 2),
+        (DataType.BOOL, False, [False] * 2),
+        (DataType.INT8, -3, [-3] * 2),
+        (DataType.INT64, 0, [0] * 2),
+        (DataType.INT64, -(2**63), [-(2**63)] * 2),
+        (DataType.FLOAT, 0.5, [0.5] * 2),
+        (DataType.DOUBLE, 0.1, [0.1] * 2),
+        (DataType.TIMESTAMPTZ, 1_700_000_000_000_000, [1_700_000_000_000_000] * 2),
+        (DataType.VARCHAR, "größe", ["größe"] * 2),
+        (DataType.VARCHAR, "", ["", ""]),
+    ],
+)
+def test_a_column_is_filled_with_the_default(kind: DataType, default: Any, wanted: Any) -> None:
+    column = filled_column(field(kind, default=default, nullable=True), 2)
+    assert column.valid is None
+    assert (column.texts() if column.offsets is not None else column.values.tolist()) == wanted
+
+
+def test_rows_are_completed_by_the_fields_that_came_later() -> None:
+    old = Field(100, "id", DataType.INT64, is_primary=True)
+    later = (
+        Field(101, "n", DataType.INT8, default=7),
+        Field(102, "$meta", DataType.JSON, is_dynamic=True),
+        Field(103, "v", DataType.FLOAT_VECTOR, dim=2, nullable=True),
+    )
+    rows = Rows(2, {100: Column(np.array([5, 6]))})
+    assert completed(rows, Schema((old,))) is rows
+    whole = completed(rows, Schema((old, *later)))
+    assert whole.columns[100] is rows.columns[100]
+    assert whole.columns[101].values.tolist() == [7, 7]
+    assert whole.columns[102].texts() == ["{}", "{}"]
+    assert whole.columns[103].values.shape == (2, 2)
+    assert plain(whole.columns[103])[-1] == [False, False]
+    assert completed(whole, Schema((old, *later))) is whole
+
+
+# The bytes
+
+
+def golden_rows() -> Rows:
+    """Two rows with a column of every kind."""
+    valid = np.array([True, False])
+    texts = Column.of_texts(["a", "", "größe"])
+    floats = np.array([[1, -2], [0.5, 0]], np.float32)
+    return Rows(
+        2,
+        {
+            100: Column(np.array([7, -1], np.int64)),
+            101: Column(floats),
+            102: Column(floats.astype(np.float16), None, valid),
+            103: Column((floats.view(np.uint32) >> 16).astype(np.uint16)),
+            104: Column(floats.astype(np.int8)),
+            105: Column(np.packbits([[1, 0, 0, 0, 0, 0, 0, 1], [0] * 8], axis=1)),
+            106: Column(
+                texts.values, texts.offsets[[0, 1, 3]] if texts.offsets is not None else None
+            ),
+            107: Column(np.array([1, 2, 3], np.int16), np.array([0, 3, 3], OFFSETS), valid),
+            108: Column(texts.values, np.array([0, 1, 3], OFFSETS), None, texts.offsets),
+            109: Column(np.array([True, False]), None, valid),
+            110: Column(np.array([1_700_000_000_123_456, 0], np.int64), None, valid),
+        },
+    )
+
+
+def test_the_golden_payload_is_read_and_written_again_byte_for_byte() -> None:
+    layout, buffers = encode_rows(golden_rows())
+    lines = [" ".join(map(str, one)) for one in layout]
+    assert "\n".join([*lines, b"".join(buffers).hex(), ""]) == GOLDEN.read_text()
+    again = decode_rows(2, layout, b"".join(buffers))
+    assert_same(again, golden_rows())
+    assert again.columns[108].elements().texts() == ["a", "", "größe"]
+    assert again.columns[105].values.tolist() == [[129], [0]]
+    assert again.columns[103].values.tolist() == [[0x3F80, 0xC000], [0x3F00, 0]]
 
 
 def test_the_primary_key_comes_first_in_the_log() -> None:
