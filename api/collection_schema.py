@@ -118,6 +118,21 @@ class CollectionSchema:
         self._append(FieldSchema(field_name, datatype, **kwargs))
         return self
 
+    @property
+    def functions(self) -> list[Any]:
+        """None: there are no functions."""
+        return []
+
+    @property
+    def struct_fields(self) -> list[Any]:
+        """None: there are no struct fields."""
+        return []
+
+    @property
+    def enable_namespace(self) -> bool:
+        """False: there are no namespaces."""
+        return False
+
     def add_function(self, function: Any) -> NoReturn:
         """Always raises NotSupportedException."""
         raise NotSupportedException(message=f"add_function is not supported: {NO_FUNCTIONS}")

@@ -61,9 +61,13 @@ class FieldCalls(Session):
             raise ParamError(message=f"field {field_name} of {info.name}: no parameter given")
         mapped = {k: given.pop(k) for k in MMAP_PROPERTIES if k in given}
         texts = check_properties(f"field {field.name}", mapped, MMAP_PROPERTIES)
-        properties = tuple(sorted({**dict(field.properties), **texts}.items()))
-        altered = replace(_with_params(field, given), properties=properties)
-        self._execute(catalog_commands.alter_field(info.id, info.name, altered), timeout)
+
+        def change(present: Field) -> Field:
+            properties = tuple(sorted({**dict(present.properties), **texts}.items()))
+            return replace(_with_params(present, given), properties=properties)
+
+        command = catalog_commands.alter_field(info.id, info.name, field.id, change)
+        self._execute(command, timeout)
 
 
 def _with_params(field: Field, given: dict[str, Any]) -> Field:
@@ -81,6 +85,11 @@ def _with_params(field: Field, given: dict[str, Any]) -> Field:
             )
         number = check_whole(name, value, 1, limits[name])
         if name == "max_length":
+            if isinstance(field.default, str) and len(field.default.encode()) > number:
+                raise ParamError(
+                    message=f"field {field.name}: max_length {number} is less than the bytes of "
+                    f"its default {shown(field.default)}"
+                )
             field = replace(field, max_length=number)
         else:
             field = replace(field, max_capacity=number)

@@ -9,7 +9,10 @@ from walvec.wal.errors import NotSupportedException
 
 NO_USERS = "there are no users and roles: who may read the folder may read the store"
 ONE_MACHINE = "a store has one replica on one machine: there are no nodes and resource groups"
-NO_FUNCTIONS = "there are no functions and analyzers: texts are embedded by who inserts them"
+NO_FUNCTIONS = (
+    "there are no functions and analyzers: texts are embedded by who inserts them, and results are "
+    "fused by RRFRanker() and WeightedRanker()"
+)
 NO_STRUCTS = "there are no struct fields"
 NO_IMPORTS = "there are no bulk files and external sources: insert the rows"
 NO_SNAPSHOTS = "there are no snapshots: the log has every state the store was in"

@@ -10,24 +10,27 @@ from walvec.convert import merged_meta, partial_rows_of
 from walvec.segments.pk_index import pk_values
 from walvec.segments.view import Place, View
 from walvec.wal.errors import DataNotMatchException
-from walvec.wal.rows import Column, Rows, columns_in_log_order, filled_column
+from walvec.wal.rows import Array, Column, Rows, columns_in_log_order, filled_column
 from walvec.wal.schema import Field
+
+NOWHERE = -1
 
 
 class Conflict(Exception):
     """Rows that a write depends on have changed since it read them."""
 
 
-def merged_rows(view: View, data: Any, collection_name: str, timezone: str | None) -> Rows:
+def merged_rows(
+    view: View, data: Any, collection_name: str, timezone: str | None
+) -> tuple[Rows, Array]:
     """The rows given, with what they leave out as it is in the view, all partitions of which are
-    there. Rows that are not present get defaults and nulls. timezone: of times without one.
+    there; and the ids of the partitions that they are in, (n,) int64. Rows that are not present
+    get defaults and nulls, and partition NOWHERE. timezone: of times without one.
 
     Raises DataNotMatchException.
     """
     schema = view.schema
     rows, given = partial_rows_of(data, schema, collection_name, timezone=timezone)
-    if not rows.n:
-        return rows
     places = [view.find(pk) for pk in pk_values(rows.columns[schema.primary.id])]
     columns = dict(rows.columns)
     for field in schema.fields:
@@ -37,7 +40,8 @@ def merged_rows(view: View, data: Any, collection_name: str, timezone: str | Non
             columns[field.id] = merged_meta(
                 _present(field, places, collection_name), rows.columns[field.id]
             )
-    return Rows(rows.n, columns_in_log_order(schema, columns))
+    homes = [NOWHERE if place is None else place[0].segment.partition for place in places]
+    return Rows(rows.n, columns_in_log_order(schema, columns)), np.array(homes, np.int64)
 
 
 def _present(field: Field, places: list[Place | None], collection_name: str) -> Column:
@@ -55,6 +59,8 @@ def _present(field: Field, places: list[Place | None], collection_name: str) -> 
         found = [place for number in numbers if (place := places[number]) is not None]
         rows = np.array([row for _, row in found], np.int64)
         parts.append(found[0][0].column(field.id).take(rows))
+    if not parts:
+        return filled_column(field, 0)
     order = np.concatenate([np.array(numbers, np.int64) for numbers in by_segment.values()])
     return Column.concatenate(parts).take(np.argsort(order))
 

@@ -40,7 +40,9 @@ class Readers(Session):
         seq = store.published.seq
         view = store.view(info)
         if partition_names is not None or info.schema.partition_key is not None:
-            partitions = partitions_to_read(info, partition_names, compiled)
+            # Those of the view: a partition may have been released since `info` was taken.
+            of_view = info._replace(loaded=True, loaded_partitions=view.partitions)
+            partitions = partitions_to_read(of_view, partition_names, compiled)
             if partitions is not None:
                 view = view.within(partitions)
         return Reader(view, info, max(seq, view.seq))

@@ -186,8 +186,11 @@ class SegmentCalls(Session):
     def _merge(self, info: CollectionInfo, limit: int | None, timeout: float | None) -> int:
         most = self._store.settings.segment_max_bytes if limit is None else limit
         runs = self._store.with_state(lambda state: forced_merges(state, info.id, most))
+        limit_s = self._time(timeout)
         for run in runs:
-            self._execute(commands.merge_segments(info.id, run), timeout)
+            # Refused where another process, or the background, has merged some of them.
+            with contextlib.suppress(ParamError):
+                self._store.execute(commands.merge_segments(info.id, run), limit_s)
         return self._store.current().seq
 
     def get_compaction_state(self, job_id: int, timeout: float | None = None, **kwargs: Any) -> str:

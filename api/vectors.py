@@ -100,6 +100,8 @@ def stacked(values: Any, field: Field, refuse: Refuse) -> Array:
             return _of_bytes(values, wanted)
         if not kinds.isdisjoint(BYTES):
             values = [_numbers_of_bytes(v, row, wanted) for row, v in enumerate(values)]
+    if field.type is BFLOAT16:
+        _check_no_halves(values, wanted)
     array = _numbers(values, wanted)
     if dtype.kind in "iu" and field.type is not BFLOAT16:
         return _whole(array, values, wanted)
@@ -245,6 +247,13 @@ def _check_finite(array: Array, values: Any, wanted: _Wanted) -> None:
     if not all_finite(array):
         expected = f"finite numbers within the range of {FLOAT_NAMES[wanted.field.type]}"
         _refuse_component(~np.isfinite(array), expected, values, wanted)
+
+
+def _check_no_halves(values: Any, wanted: _Wanted) -> None:
+    """Arrays of the type in which halves of float32 are kept: the values would be large numbers."""
+    for row, value in enumerate(values):
+        if getattr(value, "dtype", None) == np.uint16:
+            raise wanted.refuse(row, "numbers; the upper halves of float32 come as bytes", value)
 
 
 def _check_bfloat16(halves: Array, values: Any, wanted: _Wanted) -> None:

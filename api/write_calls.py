@@ -10,7 +10,7 @@ import numpy as np
 from walvec.arguments import check_flag, check_text
 from walvec.convert import pks_of, rows_of
 from walvec.filter import compile_filter
-from walvec.partial_update import Conflict, merged_rows
+from walvec.partial_update import NOWHERE, Conflict, merged_rows
 from walvec.readers import Readers, checked_filter, refuse_named_partitions, timezone_of
 from walvec.reading import Reader
 from walvec.segments import commands
@@ -19,6 +19,7 @@ from walvec.segments.catalog import CollectionInfo
 from walvec.segments.conflicts import unchanged_until
 from walvec.segments.partition_keys import partition_places
 from walvec.segments.pk_index import pk_values
+from walvec.segments.state import DEFAULT_PARTITION
 from walvec.session import check_options, partitions_of
 from walvec.wal.errors import ParamError, PartitionNotLoadedException
 from walvec.wal.rows import Array, Column, Rows
@@ -58,8 +59,8 @@ class WriteCalls(Readers):
 
         With auto ids the rows bring the keys they are to replace. A key may stand once.
         partial_update: fields that the rows leave out keep the values they have, dynamic keys
-        too; a row that is not present needs all fields without null or default. The collection
-        must be loaded for that.
+        too, and where no partition is named rows stay in theirs; a row that is not present needs
+        all fields without null or default. The collection must be loaded for that.
         """
         check_options("upsert", kwargs, "partial_update")
         info = self.info(collection_name)
@@ -74,14 +75,24 @@ class WriteCalls(Readers):
     ) -> dict[str, Any]:
         while True:
             reader = self._whole_reader(info)
-            rows = merged_rows(reader.view, data, info.name, timezone_of(info, {}))
-            try:
-                return self.write_rows(
-                    info, rows, timeout, partition_name, upsert=True, since=reader.view.seq
-                )
-            except Conflict:
-                # Other rows came in between: what these keep has to be read again.
-                info = self.info(info.name)
+            rows, homes = merged_rows(reader.view, data, info.name, timezone_of(info, {}))
+            since: int | None = reader.view.seq
+            while since is not None:
+                try:
+                    return self.write_rows(
+                        info,
+                        rows,
+                        timeout,
+                        partition_name,
+                        upsert=True,
+                        since=since,
+                        homes=homes,
+                    )
+                except Conflict:
+                    keys = rows.columns[info.schema.primary.id]
+                    since = unchanged_until(self._store, info, keys, since)
+            # These rows were written in between: what they keep has to be read again.
+            info = self.info(info.name)
 
     def write_rows(
         self,
@@ -92,8 +103,10 @@ class WriteCalls(Readers):
         *,
         upsert: bool,
         since: int | None = None,
+        homes: Array | None = None,
     ) -> dict[str, Any]:
-        """Store converted rows, as insert or upsert. since: see commands.insert.
+        """Store converted rows, as insert or upsert. since: see commands.insert. homes: the ids of
+        the partitions to store them in where none is named, see partial_update.
 
         Raises Conflict where rows have changed since then.
         """
@@ -105,8 +118,9 @@ class WriteCalls(Readers):
         if not rows.n:
             return {count: 0, "ids": [], "seq": self._store.published.seq}
         order = None
-        if info.schema.partition_key is not None:
-            batches, order = _by_partition_key(info, rows)
+        chosen = _chosen_partitions(info, rows, homes) if partitions is None else None
+        if chosen is not None:
+            batches, order = _by_partition(rows, chosen)
         else:
             batches = [batch_of(rows, None if partitions is None else next(iter(partitions)))]
         limit = self._store.settings.segment_max_bytes
@@ -178,15 +192,18 @@ class WriteCalls(Readers):
 
     def _whole_reader(self, info: CollectionInfo, partition_name: str | None = None) -> Reader:
         """A reader for what depends on every row there is."""
-        reader = self._reader(info, partition_name)
-        # As it is after the rows were taken: a partition may have come, or been released.
-        info = self._store.published.collections.get(info.id, info)
-        if not partition_name and info.loaded_partitions != set(info.partitions.values()):
-            raise PartitionNotLoadedException(
-                message=f"some partitions of collection {info.name} are not loaded: "
-                "load_collection() first"
-            )
-        return reader
+        while True:
+            reader = self._reader(info, partition_name)
+            # As it is after the rows were taken: a partition may have come.
+            info = self._store.published.collections.get(info.id, info)
+            every = set(info.partitions.values())
+            if partition_name or every <= reader.view.partitions:
+                return reader
+            if not every <= info.loaded_partitions:
+                raise PartitionNotLoadedException(
+                    message=f"some partitions of collection {info.name} are not loaded: "
+                    "load_collection() first"
+                )
 
 
 def _within(reader: Reader, pks: Column) -> Column:
@@ -196,20 +213,30 @@ def _within(reader: Reader, pks: Column) -> Column:
     return pks.take(np.array(found, np.int64))
 
 
-def _by_partition_key(info: CollectionInfo, rows: Rows) -> tuple[list[Batch], Array]:
-    """A batch for each partition, and the rows' places in the order of the batches."""
-    key = info.schema.partition_key
-    assert key is not None, "the collection has a partition key"
-    ids = list(info.partitions.values())
-    places = partition_places(rows.columns[key.id], len(ids))
-    order = np.argsort(places, kind="stable")
-    wanted, starts = np.unique(places[order], return_index=True)
+def _by_partition(rows: Rows, partitions: Array) -> tuple[list[Batch], Array]:
+    """A batch for each partition, given as an id for each row, and the rows' places in the order
+    of the batches."""
+    order = np.argsort(partitions, kind="stable")
+    wanted, starts = np.unique(partitions[order], return_index=True)
     parts = np.split(order, starts[1:])
     batches = [
-        batch_of(rows.take(part), ids[place])
-        for place, part in zip(wanted.tolist(), parts, strict=True)
+        batch_of(rows.take(part), partition)
+        for partition, part in zip(wanted.tolist(), parts, strict=True)
     ]
     return batches, order
+
+
+def _chosen_partitions(info: CollectionInfo, rows: Rows, homes: Array | None) -> Array | None:
+    """The id of the partition of each row, by the partition key or by where it is; None for the
+    default one."""
+    key = info.schema.partition_key
+    if key is not None:
+        ids = np.array(list(info.partitions.values()), np.int64)
+        chosen: Array = ids[partition_places(rows.columns[key.id], len(ids))]
+        return chosen
+    if homes is None:
+        return None
+    return np.where(homes == NOWHERE, info.partitions[DEFAULT_PARTITION], homes)
 
 
 def _ids(info: CollectionInfo, rows: Rows, first_id: int | None, order: Array | None) -> list[Any]:

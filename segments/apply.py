@@ -141,6 +141,8 @@ def _rows_inserted(state: State, event: events.RowsInserted) -> None:
     collection.written = state.seq
     if event.first_id is not None:
         collection.next_auto_id = event.first_id + event.n
+    elif event.last_key:
+        collection.next_auto_id = max(collection.next_auto_id, event.last_key + 1)
 
 
 def _rows_deleted(state: State, event: events.RowsDeleted) -> None:

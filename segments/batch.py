@@ -7,10 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from walvec.wal.entry import Payload, payload_of
+from walvec.wal.errors import ParamError
 from walvec.wal.rows import DTYPES, Column, Layout, Rows, completed, encode_rows
 from walvec.wal.schema import DataType, Schema
 
 MAX_EVENT_BYTES = 16 << 20
+MAX_KEY = 1 << 62
+"""The largest that a row may bring to a collection with automatic ids."""
+MAX_KEY_DIGITS = 20
 
 
 class Batch(NamedTuple):
@@ -50,3 +54,21 @@ def whole_rows(rows: Rows, schema: Schema, first_id: int | None) -> Rows:
     """Rows of the log as the collection has them now: with automatic ids, and the fields that
     were added since."""
     return completed(with_auto_ids(rows, schema, first_id), schema)
+
+
+def largest_key(rows: Rows, schema: Schema) -> int:
+    """The largest key that rows bring to a collection with automatic ids, 0 for none.
+
+    Raises ParamError for one after which there would be no room for automatic ones.
+    """
+    if not schema.primary.auto_id:
+        return 0
+    keys = rows.columns[schema.primary.id]
+    if keys.offsets is None:
+        last = int(keys.values.max())
+    else:
+        texts = (t for t in keys.texts() if t.isascii() and t.isdecimal())
+        last = max((int(t) for t in texts if len(t) < MAX_KEY_DIGITS), default=0)
+    if last > MAX_KEY:
+        raise ParamError(message=f"key {last} is too large beside automatic ids: at most {MAX_KEY}")
+    return max(0, last)

@@ -78,6 +78,8 @@ def nearest(
             else:
                 best[place, : len(passed[0])], values[place, : len(passed[1])] = passed
         if not unfinished:
+            if wanted.within and asked < wanted.total and _has_gap(best, k - 1):
+                return None  # an index that has looked at some of its rows proves nothing
             return best, values
         if asked == wanted.total:
             return None

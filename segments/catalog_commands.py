@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from walvec.segments.commands import Command, Decision, Draft, IndexWish, collection_of
@@ -135,9 +135,16 @@ def add_field(
     return decide
 
 
-def alter_field(collection_id: int, name: str, field: Field) -> Command:
-    """Put a field in the place of the one with its id."""
-    return _single(collection_id, name, FieldAltered(collection_id, field.to_data()))
+def alter_field(
+    collection_id: int, name: str, field_id: int, change: Callable[[Field], Field]
+) -> Command:
+    """Put what `change` makes of a field in its place. It may refuse by raising a CallError."""
+
+    def decide(state: State) -> Decision:
+        field = collection_of(state, collection_id, name).schema.by_id[field_id]
+        return Decision([Draft(FieldAltered(collection_id, change(field).to_data()))])
+
+    return decide
 
 
 def alter_index(collection_id: int, name: str, index: IndexSpec) -> Command:
@@ -167,8 +174,14 @@ def set_alias(collection_id: int, name: str, alias: str, *, take: bool) -> Comma
 
 
 def drop_alias(collection_id: int, name: str, alias: str) -> Command:
-    """Take another name away."""
-    return _single(collection_id, name, AliasDropped(collection_id, alias))
+    """Take another name away. Nothing if the collection does not have it."""
+
+    def decide(state: State) -> Decision:
+        collection = collection_of(state, collection_id, name)
+        has_it = state.databases[collection.database].aliases.get(alias) == collection_id
+        return Decision([Draft(AliasDropped(collection_id, alias))] if has_it else [])
+
+    return decide
 
 
 def create_partition(collection_id: int, name: str, partition: str) -> Command:

@@ -9,9 +9,10 @@ hashed when the command is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from walvec.segments.batch import Batch, batch_of, whole_rows
+from walvec.segments.batch import Batch, batch_of, largest_key, whole_rows
 from walvec.segments.index import IndexSpec
 from walvec.segments.state import (
     COLUMNS_FILE,
@@ -127,7 +128,8 @@ def insert(
             segment = collection.growing.get(partition, next_segment)
             next_segment += segment == next_segment
             for rows, layout, payload in batch.chunks:
-                event = kind(collection_id, partition, segment, rows.n, next_id, layout)
+                last_key = 0 if auto else largest_key(rows, schema)
+                event = kind(collection_id, partition, segment, rows.n, next_id, layout, last_key)
                 drafts.append(Draft(event, payload, whole_rows(rows, schema, next_id)))
                 next_id = None if next_id is None else next_id + rows.n
             present = collection.segments.get(segment)
@@ -219,7 +221,7 @@ def create_index(collection_id: int, name: str, wishes: Sequence[IndexWish]) -> 
         next_id = state.next_id
         for wish in wishes:
             present = collection.indexes.get(wish.name) or collection.index_of(wish.field_id)
-            if present is not None and wish.with_id(present.id) == present:
+            if present is not None and _is_same(wish, present):
                 continue
             other = collection.index_of(wish.field_id)
             if other is not None and other.name.startswith(IMPLICIT_INDEX):
@@ -229,6 +231,13 @@ def create_index(collection_id: int, name: str, wishes: Sequence[IndexWish]) -> 
         return Decision(drafts)
 
     return decide
+
+
+def _is_same(wish: IndexWish, present: IndexSpec) -> bool:
+    """Whether an index is what is wished for. Properties that the wish does not name may have been
+    altered since."""
+    properties = {**present.properties, **wish.properties}
+    return replace(wish.with_id(present.id), properties=properties) == present
 
 
 def drop_index(

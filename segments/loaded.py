@@ -260,7 +260,7 @@ class LoadedCollection:
             for s in self._segments.values()
             if s.columns.n
         )
-        return View(seq, self.id, self.schema, segments)
+        return View(seq, self.id, self.schema, segments, frozenset(self.partitions))
 
     def attach(self, segment_id: int, indexes: OpenIndexes) -> None:
         """Search and filter a segment by these indexes, if it is still there."""

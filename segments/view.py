@@ -57,17 +57,21 @@ Place = tuple[SegmentView, int]
 
 
 class View(NamedTuple):
-    """A collection at a seq: its segments in the order of their rows."""
+    """A collection at a seq: its segments in the order of their rows.
+
+    `partitions` are those whose rows are here, also where they have none.
+    """
 
     seq: int
     collection: int
     schema: Schema
     segments: tuple[SegmentView, ...]
+    partitions: frozenset[int]
 
     def within(self, partitions: Set[int]) -> View:
         """The segments of these partitions."""
         kept = tuple(s for s in self.segments if s.segment.partition in partitions)
-        return self._replace(segments=kept)
+        return self._replace(segments=kept, partitions=self.partitions & partitions)
 
     def find(self, pk: Any) -> Place | None:
         """Where the visible row with a primary key is. Newer segments are asked first."""

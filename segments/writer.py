@@ -20,6 +20,7 @@ from walvec.wal.errors import (
     CommitFailedException,
     DiskFullException,
     MilvusException,
+    ReopenError,
     StoreBrokenException,
 )
 from walvec.wal.log import Log
@@ -119,7 +120,8 @@ class Writer:
             except BaseException:
                 txn.abort()
                 raise
-        if self.replica.seen_txnid == txnid - 1:
+        # A transaction that has put nothing is not committed: the next one gets its id.
+        if self.replica.seen_txnid == txnid - 1 and self.log.newest_txnid() == txnid:
             self.replica.seen_txnid = txnid
         return result
 
@@ -166,6 +168,8 @@ class Writer:
                             more_follows=number < last,
                         )
                     )
+            except ReopenError:
+                raise  # the log is not what this handle takes it for
             except MilvusException as refusal:
                 request.error = refusal
                 if len(applied) > done:

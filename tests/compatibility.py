@@ -30,6 +30,7 @@ from signatures import differences, keywords
 
 import walvec.exceptions
 from walvec import missing
+from walvec.load_calls import NOT_LOADED_SO
 
 PAGE = Path(__file__).parents[1] / "api" / "COMPATIBILITY.md"
 WIDTH = 120
@@ -212,7 +213,7 @@ def _section(surface: Surface, checked: set[str], described: dict[str, str]) -> 
         if name not in surface.names() and _is_public(surface, name)
     ]
     listed = [
-        f"`{name}`: {', '.join(f'`{k}`' for k in found)}"
+        f"`{name}`: {', '.join(f'`{k}`' + ' *raises*' * (k in NOT_LOADED_SO) for k in found)}"
         for name in surface.names()
         if surface.has(name) and (found := keywords(_both(surface, name)[1]))
     ]

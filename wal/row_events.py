@@ -11,15 +11,19 @@ from walvec.wal.rows import Layout
 
 @dataclass(frozen=True)
 class RowsInserted(Event):
-    """n rows, appended to one segment. `first_id` is the first of n auto ids, None without."""
+    """n rows, appended to one segment. `first_id` is the first of n auto ids, None without;
+    `last_key` the largest key that rows bring to a collection with auto ids, which go on after
+    it, 0 for none."""
 
     TAG: ClassVar[int] = 20
+    VERSION: ClassVar[int] = 2
 
     partition: int
     segment: int
     n: int
     first_id: int | None
     layout: Layout
+    last_key: int = 0
 
 
 @dataclass(frozen=True)

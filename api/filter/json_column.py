@@ -107,7 +107,7 @@ def _flat(column: Column, rows: Positions, places: Array) -> tuple[JsonColumn, P
 def _holding(column: Column, rows: Positions, keys: Keys) -> tuple[Positions, Array | None]:
     """Which of the rows have a key of the path in their text, and where in the bytes the value of
     that key starts; None where no key can be looked for."""
-    names = [key for key in keys if isinstance(key, str) and not key.isdigit()]
+    names = [key for key in keys if isinstance(key, str) and _can_be_looked_for(key)]
     if not names or not len(rows):
         return np.arange(len(rows)), None
     assert column.offsets is not None
@@ -121,6 +121,12 @@ def _holding(column: Column, rows: Positions, keys: Keys) -> tuple[Positions, Ar
     place = places[np.minimum(first, len(places) - 1)]
     held = np.flatnonzero((first < len(places)) & (place < stops))
     return held, place[held] + len(needle)
+
+
+def _can_be_looked_for(key: str) -> bool:
+    """Whether the key between quotes, and a colon, can only be that key. What follows a string
+    stands between quotes, too: `"x,":":"` has `":":` behind a comma. Digits may be an index."""
+    return not key.isdigit() and not key.startswith((":", ",", "]", "}"))
 
 
 def places_of(data: Array, wanted: bytes) -> Array:

@@ -4,7 +4,8 @@ A pattern is cut at its % into parts of fixed length. The first must be the star
 text, the last its end, and the others are each found at the first place after the one
 before, so that matching never goes back. All rows take a step at a time: the places of a part
 in the whole column are found once, and each row takes the first that lies behind its last one.
-The time is linear in the length of the column times the number of different parts.
+The time is linear in the length of the column times the number of different parts, and, where
+texts repeat themselves, the length of a part: at most LONG bytes, unless it has a _.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from walvec.wal.rows import Array
 
 Part = list[str | None]
 """Characters one by one, None for any."""
+LONG = 64
+"""A part of more bytes is looked for row by row, by Python's own search, whose time is linear also
+where the text and the part repeat themselves. The rows are as long as the part, at least."""
 SPREAD = 4
 """Texts that are less than one part in so many of the bytes around them are copied together."""
 
@@ -109,6 +113,11 @@ def _match(texts: Texts, parts: list[list[int | None]]) -> Mask:
     at, ends = texts.starts[rows] + len(first), texts.stops[rows] - len(last)
     places: dict[tuple[int | None, ...], Array | None] = {}
     for part in middle:
+        if len(part) > LONG and texts.data.dtype == np.uint8 and None not in part:
+            at = _first_in_each(texts.data, at, ends, part)
+            fits = at >= 0
+            rows, at, ends = rows[fits], at[fits] + len(part), ends[fits]
+            continue
         key = tuple(part)
         if key not in places:
             places[key] = occurrences(texts.data, part)
@@ -125,6 +134,13 @@ def _match(texts: Texts, parts: list[list[int | None]]) -> Mask:
     mask = np.zeros(len(sizes), np.bool_)
     mask[rows] = True
     return mask
+
+
+def _first_in_each(data: Array, starts: Rows, stops: Rows, part: list[int | None]) -> Rows:
+    """Where a part first stands between the bounds of each row, -1 where it does not."""
+    text, wanted = data.tobytes(), bytes(byte for byte in part if byte is not None)
+    bounds = zip(starts.tolist(), stops.tolist(), strict=True)
+    return np.fromiter((text.find(wanted, a, b) for a, b in bounds), np.int64, len(starts))
 
 
 def _stands_at(data: Array, at: Array, part: list[int | None]) -> Rows:

@@ -227,29 +227,36 @@ def _mask(n: int, rows: Rows) -> Mask:
 
 
 def _with_ranges(parts: Sequence[Plan]) -> list[Plan]:
-    """The parts, with two ranges of one field as one, which an index answers better."""
-    found: list[Plan] = []
-    ranges: dict[int, int] = {}
+    """The parts, with all ranges of one field as one, which an index answers better."""
+    found: list[Plan | list[Leaf]] = []
+    ranges: dict[int, list[Leaf]] = {}
     for part in parts:
         lookup = part.lookup if isinstance(part, Leaf) else None
-        if lookup is None or lookup.kind != "range":
+        if not isinstance(part, Leaf) or lookup is None or lookup.kind != "range":
             found.append(part)
         elif lookup.field_id in ranges:
-            place = ranges[lookup.field_id]
-            found[place] = _joined(found[place], part)
+            ranges[lookup.field_id].append(part)
         else:
-            ranges[lookup.field_id] = len(found)
-            found.append(part)
-    return found
+            ranges[lookup.field_id] = [part]
+            found.append(ranges[lookup.field_id])
+    return [_joined(part) if isinstance(part, list) else part for part in found]
 
 
-def _joined(first: Plan, second: Plan) -> Leaf:
-    assert isinstance(first, Leaf) and isinstance(second, Leaf)
-    assert first.lookup is not None and second.lookup is not None
+def _joined(leaves: Sequence[Leaf]) -> Leaf:
+    """Ranges of one field, however many, as one condition."""
+    first, *others = leaves
+    if not others:
+        return first
 
     def test(reader: Reader) -> Answer:
-        return Answer(first.scan(reader) & second.scan(reader), None)
+        match = first.scan(reader)
+        for leaf in others:
+            match &= leaf.scan(reader)
+        return Answer(match, None)
 
-    lookup = lookups.intersection(first.lookup, second.lookup)
-    condition = Condition(test, max(first.cost, second.cost), lookup)
-    return Leaf(f"{first.text} and {second.text}", condition)
+    lookup = first.lookup
+    for leaf in others:
+        assert lookup is not None and leaf.lookup is not None, "ranges of one field"
+        lookup = lookups.intersection(lookup, leaf.lookup)
+    condition = Condition(test, max(leaf.cost for leaf in leaves), lookup)
+    return Leaf(" and ".join(leaf.text for leaf in leaves), condition)

@@ -68,6 +68,24 @@ def test_the_quick_form_with_string_keys_and_auto_ids(client: MilvusClient) -> N
     assert client.get("docs", "2")[0]["vector"] == [0, 1, 0, 0]
 
 
+@pytest.mark.parametrize("id_type", ["int", "string"])
+def test_automatic_ids_never_meet_a_key_that_was_brought(
+    client: MilvusClient, id_type: str
+) -> None:
+    length = {"max_length": 20} if id_type == "string" else {}
+    client.create_collection("docs", dimension=2, id_type=id_type, auto_id=True, **length)
+    kind = int if id_type == "int" else str
+    made = client.insert("docs", [{"vector": [1.0, 2.0]}] * 2)["ids"]
+    client.upsert("docs", [{"id": kind(4), "vector": [7.0, 7.0]}])
+    client.upsert("docs", [{"id": kind(1), "vector": [8.0, 8.0]}])
+    made += client.insert("docs", [{"vector": [1.0, 2.0]}] * 2)["ids"]
+    assert made == [kind(i) for i in (1, 2, 5, 6)]
+    assert client.get_collection_stats("docs") == {"row_count": 5}
+    assert client.get("docs", [kind(4)])[0]["vector"] == [7.0, 7.0]
+    with pytest.raises(ParamError, match="too large beside automatic ids"):
+        client.upsert("docs", [{"id": kind(2**63 - 1), "vector": [7.0, 7.0]}])
+
+
 def test_insert_get_query_search_delete(client: MilvusClient) -> None:
     client.create_collection("docs", dimension=DIM, metric_type="L2")
     made = client.insert("docs", rows(10))
@@ -207,6 +225,15 @@ def test_indexes_are_made_described_and_dropped(client: MilvusClient) -> None:
         client.drop_index("docs", "vector")
     with pytest.raises(IndexNotExistException):
         client.describe_index("docs", "nothing")
+
+
+def test_an_index_that_was_altered_may_be_made_again(client: MilvusClient) -> None:
+    client.create_collection("c", dimension=2)
+    index = client.prepare_index_params("vector", index_type="AUTOINDEX", metric_type="COSINE")
+    client.create_index("c", index)
+    client.alter_index_properties("c", "vector", {"mmap.enabled": True})
+    client.create_index("c", index)
+    assert client.list_indexes("c") == ["vector"]
 
 
 @pytest.mark.parametrize("index_type", ["FLAT", "ANNOY", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8"])

@@ -355,3 +355,12 @@ def test_a_partial_update_keeps_an_added_field(client: MilvusClient) -> None:
     client.upsert(NAME, {"id": 1, "n": 9}, partial_update=True)
     client.upsert(NAME, {"id": 1, "vector": [5.0, 5.0]}, partial_update=True)
     assert values(client, "n") == {1: 9, 2: None, 3: None, 4: None}
+
+
+def test_a_length_below_that_of_the_default_is_refused(client: MilvusClient) -> None:
+    client.add_collection_field(
+        NAME, "kind", DataType.VARCHAR, max_length=10, default_value="normal"
+    )
+    with pytest.raises(ParamError, match="less than the bytes of its default"):
+        client.alter_collection_field(NAME, "kind", {"max_length": 3})
+    client.alter_collection_field(NAME, "kind", {"max_length": 6, "mmap.enabled": True})

@@ -214,3 +214,72 @@ def test_it_moves_the_row_to_the_partition_that_is_named(client: MilvusClient) -
     assert row(client) == {**FIRST, "n": 7}
     assert client.get_partition_stats(NAME, "p") == {"row_count": 1}
     assert client.get_partition_stats(NAME, "_default") == {"row_count": 0}
+
+
+def test_rows_stay_in_their_partitions_where_none_is_named(client: MilvusClient) -> None:
+    client.create_partition(NAME, "p")
+    client.insert(NAME, FIRST, partition_name="p")
+    client.insert(NAME, {**FIRST, "id": 2})
+    client.upsert(NAME, [{"id": 1, "n": 7}, {"id": 2, "n": 8}], partial_update=True)
+    assert row(client) == {**FIRST, "n": 7}
+    assert client.get_partition_stats(NAME, "p") == {"row_count": 1}
+    assert client.get_partition_stats(NAME, "_default") == {"row_count": 1}
+
+
+def test_no_rows_are_no_update(client: MilvusClient) -> None:
+    assert client.upsert(NAME, [], partial_update=True)["upsert_count"] == 0
+
+
+class InBetween(MilvusClient):
+    """A client that finds a partition released when it reads, and loaded again right after."""
+
+    times = 1
+
+    def _reader(self, *arguments: Any) -> Any:
+        if not self.times:
+            return super()._reader(*arguments)
+        self.times -= 1
+        self.release_partitions(NAME, "p")
+        reader = super()._reader(*arguments)
+        self.load_partitions(NAME, "p")
+        return reader
+
+
+def test_rows_keep_what_they_have_while_their_partition_is_released_for_a_moment(
+    folder: Path, client: MilvusClient
+) -> None:
+    client.create_partition(NAME, "p")
+    client.insert(NAME, FIRST, partition_name="p")
+    with InBetween(folder) as racing:
+        racing.upsert(NAME, {"id": 1, "vector": [9.0, 9.0]}, partial_update=True)
+        assert racing.times == 0
+    assert row(client) == {**FIRST, "vector": [9.0, 9.0]}
+
+
+class Beside(MilvusClient):
+    """A client beside which another writes a row each time before its own write is decided."""
+
+    others: list[dict[str, Any]]
+    reads = 0
+
+    def _whole_reader(self, *arguments: Any) -> Any:
+        self.reads += 1
+        return super()._whole_reader(*arguments)
+
+    def _execute(self, *arguments: Any) -> Any:
+        if self.others:
+            self.others, first = self.others[1:], self.others[0]
+            self.upsert(NAME, first)
+        return super()._execute(*arguments)
+
+
+@pytest.mark.parametrize(("key", "reads"), [(2, 1), (1, 2)])
+def test_rows_are_read_again_only_if_another_wrote_the_same_ones(
+    folder: Path, client: MilvusClient, key: int, reads: int
+) -> None:
+    client.insert(NAME, FIRST)
+    with Beside(folder) as busy:
+        busy.others = [{**FIRST, "id": key, "m": 7}]
+        busy.upsert(NAME, {"id": 1, "n": 8}, partial_update=True)
+        assert (busy.reads, busy.others) == (reads, [])
+    assert row(client) == {**FIRST, "n": 8, "m": 7 if key == 1 else 6}

@@ -362,3 +362,28 @@ def test_a_partition_that_is_dropped_meanwhile_is_named(client: MilvusClient) ->
     batch = rows_of(rows(1), info.schema, NAME)
     with pytest.raises(MilvusException, match="was dropped meanwhile"):
         client.write_rows(info, batch, None, "p", upsert=False)
+
+
+class Late(MilvusClient):
+    """A client that learns of a partition, which is released before it reads."""
+
+    def _reader(self, *arguments: Any) -> Any:
+        self.release_partitions(NAME, "p")
+        return super()._reader(*arguments)
+
+
+def test_a_read_of_a_partition_that_is_released_meanwhile_is_refused_and_not_empty(
+    folder: Path, client: MilvusClient
+) -> None:
+    client.insert(NAME, rows(1), partition_name="p")
+    with Late(folder) as late:
+        for read in (
+            lambda: late.get(NAME, 1, partition_names=["p"]),
+            lambda: late.query(NAME, "id > 0", partition_names=["p"]),
+            lambda: late.query(NAME, output_fields=["count(*)"], partition_names=["p"]),
+            lambda: late.search(NAME, [[1.0, 1.0]], partition_names=["p"]),
+            lambda: late.delete(NAME, filter='text == ""', partition_name="p"),
+        ):
+            client.load_partitions(NAME, "p")
+            with pytest.raises(PartitionNotLoadedException, match="p of collection c"):
+                read()

@@ -114,6 +114,21 @@ def test_two_processes_write_and_see_each_other_at_once(folder: Path, warm: list
     assert verify(folder).findings == []
 
 
+def test_a_side_write_that_stores_nothing_hides_no_commit_of_another_process(
+    folder: Path, warm: list[Peer]
+) -> None:
+    with MilvusClient(folder) as client, peer_on(warm, folder) as peer:
+        for number in (2, 4):
+            client.drop_cursor("none of this name")
+            peer.insert("c", row(number))
+            assert ids(client)[-1] == number
+            client.drop_cursor("none of this name")
+            peer.insert("c", row(number))
+            client.insert("c", row(number + 1))
+            assert ids(peer)[-1] == number + 1
+        lab.assert_state_is_replayed(client._store)
+
+
 def test_schema_changes_of_one_process_are_those_of_the_other(
     folder: Path, warm: list[Peer]
 ) -> None:

@@ -131,6 +131,7 @@ WRONG = [
     (BRAIN, [1, 2, 3.4e38], "the range of bfloat16, component 2 is 3.4e+38"),
     (BRAIN, [1, 2, 1e39], "the range of bfloat16, component 2 is 1e+39"),
     (BRAIN, b"\x80\x7f" * 3, "the range of bfloat16, component 0"),
+    (BRAIN, BRAINS, "numbers; the upper halves of float32 come as bytes, got an array"),
     (BYTE, [1, 2, 128], "integers from -128 to 127, component 2 is 128"),
     (BYTE, [1, 2, 3.0], "integers from -128 to 127, got [1, 2, 3.0]"),
     (BYTE, np.ones(3), "integers from -128 to 127, got an array"),

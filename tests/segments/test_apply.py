@@ -179,6 +179,13 @@ def test_auto_ids_go_on_after_those_that_were_given() -> None:
     assert after(RowsInserted, 2).collections[C].next_auto_id == 7 + 4
 
 
+def test_auto_ids_go_on_after_the_largest_key_that_was_brought() -> None:
+    state = after(RowsInserted, 2)
+    for last_key, wanted in ((0, 11), (5, 11), (10, 11), (11, 12), (99, 100), (50, 100)):
+        apply(state, state.seq + 1, 1, RowsUpserted(C, P, S2, 1, None, LAYOUT, last_key))
+        assert state.collections[C].next_auto_id == wanted
+
+
 def test_deletes_are_remembered_with_their_seq() -> None:
     collection = after(RowsDeleted).collections[C]
     assert collection.deletes == Extents([(7, 2)])

@@ -125,6 +125,16 @@ def test_the_zero_vector_has_cosine_zero_with_everything(tmp_path: Path) -> None
     assert positions[0][0] == 0
 
 
+def test_a_vector_longer_than_any_float32_has_its_cosine(tmp_path: Path) -> None:
+    vectors = random_vectors(20, 8, 7)
+    vectors[3] = 3e38 * np.sign(vectors[0])
+    index = opened(vectors, "HNSW", "COSINE", tmp_path / "index")
+    positions, scores = index.search(vectors[3:4], 20, {}, 20)
+    assert scores is not None
+    assert positions[0][:2].tolist() == [3, 0]
+    assert scores[0][0] == pytest.approx(1.0, abs=1e-5)
+
+
 @pytest.mark.parametrize("index_type", TYPES)
 @pytest.mark.parametrize("metric", ["L2", "IP", "COSINE"])
 def test_a_mapped_index_answers_as_one_in_memory(

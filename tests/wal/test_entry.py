@@ -48,23 +48,27 @@ def rows_entry(previous: bytes = PREVIOUS) -> bytes:
     return value
 
 
-def test_a_golden_entry_with_rows_is_read_and_written_again_byte_for_byte() -> None:
-    golden = (GOLDEN / "entry-1-with-payload.bin").read_bytes()
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_golden_entry_with_rows_is_read_as_the_event_of_its_version(version: int) -> None:
+    golden = (GOLDEN / f"entry-{version}-with-payload.bin").read_bytes()
     header, body = decode_header(SEQ, golden, PREVIOUS)
     check_payload(header, payload_view(header, golden))
     assert decode_body(header.kind, header.version, header.collection, body) == EVENT
     assert bytes(payload_view(header, golden)) == PAYLOAD
     assert (header.seq, header.more_follows) == (SEQ, True)
     assert header.timestamp == 1_700_000_000_123_456_789
-    assert header.request == bytes(range(100, 116))
-    assert rows_entry() == golden
+    assert (header.version, header.request) == (version, bytes(range(100, 116)))
+
+
+def test_the_newest_golden_entry_is_written_again_byte_for_byte() -> None:
+    assert rows_entry() == (GOLDEN / "entry-2-with-payload.bin").read_bytes()
 
 
 def test_the_golden_header_lies_at_the_offsets_of_the_format_table() -> None:
-    golden = (GOLDEN / "entry-1-with-payload.bin").read_bytes()
+    golden = (GOLDEN / "entry-2-with-payload.bin").read_bytes()
     body_length = struct.unpack_from("<I", golden, 12)[0]
     assert golden[0:4] == b"WVE1"
-    assert struct.unpack_from("<BBHHH", golden, 4) == (1, 1, 20, 1, 0)
+    assert struct.unpack_from("<BBHHH", golden, 4) == (1, 1, 20, 2, 0)
     assert struct.unpack_from("<QQQ", golden, 16) == (SEQ, 1_700_000_000_123_456_789, 9)
     assert golden[40:56] == bytes(range(100, 116))
     assert struct.unpack_from("<Q", golden, 56) == (48,)

@@ -85,6 +85,8 @@ SAMPLES_2: list[Event] = [
     AliasDropped(1, "Name"),
     FieldAdded(1, {"id": 103, "name": "f", "default": 1.5, "properties": {"a": "b"}}),
     FieldAltered(1, {"id": 103, "name": "f", "default": None}),
+    RowsInserted(1, 2, 3, 2, 1 << 62, LAYOUT),
+    RowsUpserted(1, 2, 3, 2, None, LAYOUT, 1 << 40),
     RowsExpired(1, 1 << 40),
     CollectionTruncated(1),
     IndexAltered(1, {"id": 6, "name": "i", "properties": {"mmap.enabled": "true"}}),

@@ -36,7 +36,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
     max_leaves=4,
 )
-keys = st.sampled_from(["k", "k0", "ä", 'a"', "a", "0", ""])
+keys = st.sampled_from(["k", "k0", "ä", 'a"', "a", "0", "", ":", "x,", ","])
 documents = st.dictionaries(keys, values, max_size=4) | values
 paths = st.lists(keys | st.integers(0, 2), min_size=1, max_size=2).map(tuple)
 
@@ -81,6 +81,13 @@ def test_values_are_those_of_the_decoded_documents(values: list[Any], path: Keys
     some = np.arange(0, len(values), 2)
     assert repr(plain(extracted(column_of(values), path, some))) == repr(wanted[::2])
     assert repr(plain(extracted(column, path, some))) == repr(wanted[::2])
+
+
+def test_what_stands_between_two_texts_is_no_key() -> None:
+    column = column_of([{"x,": ":"}, {"k": ["x,", ":y"]}, {"x,": ":", ":": 1, ",": 2}])
+    assert plain(extracted(column, (":",), None)) == [None, None, 1]
+    assert plain(extracted(column, (",",), None)) == [None, None, 2]
+    assert plain(extracted(column, ("x,",), None)) == [":", None, ":"]
 
 
 def test_null_rows_have_nothing() -> None:

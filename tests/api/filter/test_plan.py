@@ -131,6 +131,14 @@ def test_not_moves_to_the_conditions_and_an_index_answers_those() -> None:
     assert steps("a not in [1] and not (a > 2)", "a")[0][1:] == ("index INVERTED", N, 6, 6)
 
 
+@pytest.mark.parametrize("indexed", [(), ("a",)])
+def test_any_number_of_ranges_of_a_field_are_one(indexed: tuple[str, ...]) -> None:
+    expression = " and ".join(f"a > {number}" for number in range(3000, 0, -1))
+    assert not compile_filter(expression, SCHEMA).mask(source(*indexed)).any()
+    within = " and ".join(f"a >= {number % 9}" for number in range(3000))
+    assert compile_filter(within, SCHEMA).mask(source(*indexed)).sum() == N - 16
+
+
 def test_explain_gives_the_steps_of_a_mask() -> None:
     compiled = compile_filter("a == 3 and b > 1", SCHEMA)
     names = [step.expression for step in compiled.explain(source("a"))]

@@ -77,6 +77,20 @@ def test_a_pattern_with_many_wildcards_takes_no_long_time(text: str) -> None:
     assert found.tolist() == [False, False, True]
 
 
+def test_a_long_part_of_texts_that_repeat_themselves_takes_no_long_time() -> None:
+    long, text = "a" * 10_000 + "b", "a" * 500_000
+    found = matcher(f"%{long}%")(of([text, text + "b", "", text + "bb", long, "ä" + long + "ä"]))
+    assert found.tolist() == [False, True, False, True, True, True]
+
+
+@given(st.lists(st.text(alphabet="aä", max_size=300), max_size=5), st.integers(60, 70))
+def test_long_parts_are_found_as_short_ones_are(texts: list[str], size: int) -> None:
+    texts = [*texts, *(f"{a}b{b}" for a in texts for b in texts)]
+    part = "a" * size
+    wanted = [re.search(f"{part}.*{part}b.*a", text, re.DOTALL) is not None for text in texts]
+    assert matcher(f"%{part}%{part}b%a%")(of(texts)).tolist() == wanted
+
+
 def test_a_pattern_that_ends_in_a_backslash_means_nothing() -> None:
     with pytest.raises(ValueError, match="ends in a backslash"):
         matcher("a\\")
