@@ -12,6 +12,7 @@ them, which need not be the nearest.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,20 +50,27 @@ def expected_us(index: VectorIndex, wanted: Wanted) -> float:
 
 
 def nearest(
-    index: VectorIndex, wanted: Wanted, queries: Array, limit_us: float, rounds: list[int]
+    index: VectorIndex,
+    wanted: Wanted,
+    queries: Array,
+    limit_us: Callable[[], float],
+    rounds: list[int],
 ) -> tuple[Array, Array] | None:
     """Positions (nq, k) int64, padded with -1, and scores (nq, k) float32, best first. How many
     rows the index was asked for is added to `rounds`, each time.
 
-    None where it comes to take longer than `limit_us` a query, or the index does not lead to k
+    None where it comes to take longer than `limit_us` says a query, or the index does not lead to k
     rows though there may be as many: then scan.
     """
     k, asked = wanted.k, _first_guess(wanted)
-    spent = index.cost(asked, wanted.params, k)
     rounds.append(asked)
     positions, scores = index.search(queries, asked, wanted.params, k)
-    if wanted.selected is None and not wanted.within and scores is not None:
-        return None if _has_gap(positions, k - 1) else (positions[:, :k], scores[:, :k])
+    if wanted.selected is None and not wanted.within:
+        if scores is not None:
+            return None if _has_gap(positions, k - 1) else (positions[:, :k], scores[:, :k])
+        if len(queries) == 1 and not _has_gap(positions, k - 1):
+            return _ranked(positions[0], queries[0], wanted)
+    spent = index.cost(asked, wanted.params, k)
     best = np.full((len(queries), k), -1, np.int64)
     values = np.full((len(queries), k), worst(wanted.metric), np.float32)
     pending = list(range(len(queries)))
@@ -85,10 +93,20 @@ def nearest(
             return None
         pending, asked = unfinished, min(wanted.total, GROWTH * asked)
         spent += index.cost(asked, wanted.params, k)
-        if spent > limit_us:
+        if spent > limit_us():
             return None
         rounds.append(asked)
         positions, scores = index.search(queries[pending], asked, wanted.params, k)
+
+
+def _ranked(rows: Array, query: Array, wanted: Wanted) -> tuple[Array, Array]:
+    """The k best of the rows that an index has found for one query, k at least, by exact scores."""
+    if rows[-1] < 0:
+        rows = rows[rows >= 0]
+    rows = np.sort(rows)  # Equal scores are as a scan has them.
+    scores = flat.scores(wanted.vectors[rows], query, wanted.metric)
+    order = best_first(scores, wanted.metric, wanted.k)
+    return rows[order][np.newaxis], scores[order][np.newaxis]
 
 
 def _first_guess(wanted: Wanted) -> int:

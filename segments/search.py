@@ -111,10 +111,13 @@ def search_segment(segment: SegmentView, plan: Plan, queries: Array) -> tuple[Ar
     if count and plan.spec is not None and plan.spec.id in segment.indexes:
         index = segment.indexes[plan.spec.id]
         wanted = Wanted(column.values, total, plan.metric_type, k, mask, count, within, plan.params)
-        limit_us = scan_us(column.values, count, len(queries))
+
+        def limit_us() -> float:
+            return scan_us(column.values, count, len(queries))
+
         # Who gives parameters of the index wants the index.
         plain = mask is None and not within
-        if (plain and plan.params) or expected_us(index, wanted) < limit_us:
+        if (plain and plan.params) or expected_us(index, wanted) < limit_us():
             found = nearest(index, wanted, queries, limit_us, rounds)
             if plan.trace is not None:
                 effort = index.effort(rounds[-1], plan.params, k)
