@@ -142,9 +142,9 @@ class Groups(NamedTuple):
 
 def groups_of(columns: Sequence[Column], fields: Sequence[Field]) -> Groups:
     """Rows grouped by the values of columns; nulls are equal. Numbered as they are met."""
-    codes = np.zeros(len(columns[0]), np.int64)
+    codes: Array = np.zeros(len(columns[0]), np.int64)
     for column, field in zip(columns, fields, strict=True):
-        own = np.unique(row_codes(column, field), return_inverse=True)[1].reshape(-1)
+        own: Array = np.unique(row_codes(column, field), return_inverse=True)[1].reshape(-1)
         if column.valid is not None:
             own = np.where(column.valid, own, len(own))
         codes = codes * (len(own) + 1) + own

@@ -65,7 +65,7 @@ def _with_nulls(present: Any, valid: Array, place: Place, convert: Convert) -> C
 def _nulls(values: Any, place: Place) -> Array | None:
     """Where a masked array or a series has nulls, (n,) bool; None where nothing is null."""
     if isinstance(values, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(values)
+        mask = np.broadcast_to(values.mask, values.shape)
         if mask.ndim > 1:
             nulls = np.asarray(mask.all(axis=tuple(range(1, mask.ndim))), np.bool_)
             torn = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1) & ~nulls)

@@ -145,11 +145,12 @@ def sorted_places(orders: Sequence[Order], keys: Sequence[Key]) -> Array:
     """The rows in order, (n,) int64; equal ones stay as they are. keys: from `order_keys`."""
     columns = []
     for order, (codes, valid) in zip(orders, keys, strict=True):
-        ranks = np.unique(codes, return_inverse=True)[1].reshape(-1)
+        ranks: Array = np.unique(codes, return_inverse=True)[1].reshape(-1)
         if order.descending:
             ranks = -ranks
         if valid is not None:
             beyond = len(ranks) + 1
             ranks = np.where(valid, ranks, -beyond if order.nulls_first else beyond)
         columns.append(ranks)
-    return np.lexsort(columns[::-1])
+    order_of_rows: Array = np.lexsort(columns[::-1])
+    return order_of_rows

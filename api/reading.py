@@ -52,7 +52,7 @@ class Reader:
         for segment in self.view.segments:
             mask = selected(segment, predicate)
             if mask is None:
-                rows = np.arange(segment.n if end is None else min(end, segment.n))
+                rows: Array = np.arange(segment.n if end is None else min(end, segment.n))
             else:
                 rows = np.flatnonzero(mask)
             yield Piece(segment, rows)

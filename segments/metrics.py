@@ -24,7 +24,8 @@ def best_first(scores: Array, metric: str, k: int) -> Array:
     if k < len(scores):
         # The k-th best and what equals it: sorting all of many scores takes far longer.
         near = np.flatnonzero(scores <= np.partition(scores, k - 1)[k - 1])
-        return near[scores[near].argsort(kind="stable")[:k]]
+        best: Array = near[scores[near].argsort(kind="stable")[:k]]
+        return best
     return scores.argsort(kind="stable")
 
 

@@ -77,7 +77,7 @@ def _of_numbers(rows: Array, items: Column) -> Postings:
         rows, values = rows[known], values[known]
     order = np.argsort(values, kind="stable")
     rows, values = rows[order], values[order]
-    is_new = np.ones(len(values), np.bool_)
+    is_new: Array = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=is_new[1:])
     once = _once(rows, is_new)
     rows, values, is_new = rows[once], values[once], is_new[once]

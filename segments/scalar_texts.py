@@ -36,7 +36,7 @@ def sort_texts(data: Array, starts: Array, lengths: Array) -> Sorted:
     is_new = np.zeros(n, np.bool_)
     is_new[:1] = True
     # Places in `order` that are not settled: members of groups of equals with bytes left.
-    places = np.arange(n)
+    places: Array = np.arange(n)
     depth = 0
     while len(places):
         texts = order[places]
@@ -78,7 +78,7 @@ class _Chunks:
         padded = np.zeros(len(data) + STEP, np.uint8)
         padded[: len(data)] = data
         # An integer begins at every byte.
-        self._at = np.ndarray(len(data) + 1, ">u8", padded, strides=(1,))
+        self._at: Array = np.ndarray(len(data) + 1, ">u8", padded, strides=(1,))
 
     def at(self, starts: Array, left: Array) -> Array:
         """The eight bytes at each start as an integer, (n,) uint64, zero behind the `left`

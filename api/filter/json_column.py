@@ -47,7 +47,7 @@ def extracted(column: Column, keys: Keys, positions: Array | None) -> JsonColumn
 
 
 def _extracted(column: Column, keys: Keys, rows: Positions) -> JsonColumn:
-    asked = np.arange(len(rows))
+    asked: Array = np.arange(len(rows))
     if column.valid is not None:
         asked = np.flatnonzero(column.valid[rows])
     assert column.offsets is not None

@@ -73,7 +73,7 @@ def parsed(data: Array, starts: Array, stops: Array) -> tuple[Array, Array, Mask
     characters = np.where(inside, data[places], 0).astype(np.uint8)
     digits = (characters >= ord("0")) & (characters <= ord("9"))
     whole = (digits | ~inside | (characters == MINUS)).all(axis=1)
-    integers = np.zeros(len(starts), np.int64)
+    integers: Array = np.zeros(len(starts), np.int64)
     for column in range(width):
         here = digits[:, column]
         integers = np.where(here, integers * 10 + (characters[:, column] - ord("0")), integers)

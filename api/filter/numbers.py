@@ -127,7 +127,8 @@ def _is_in(array: Array, wanted: Wanted) -> Mask:
 def wanted_values(values: Sequence[float], dtype: Any) -> Array:
     """The values that a number of a type can equal, each once, ascending."""
     if dtype.kind == "f":
-        return np.unique(np.array([as_float(v, dtype) for v in values], dtype))
+        floats: Array = np.unique(np.array([as_float(v, dtype) for v in values], dtype))
+        return floats
     info = np.iinfo(dtype)
     whole = {int(v) for v in values if isinstance(v, int) or v.is_integer()}
     return np.array(sorted(v for v in whole if info.min <= v <= info.max), dtype)

@@ -187,7 +187,8 @@ class Either:
 
     def rows(self, reader: Reader) -> Rows:
         """The union of what the indexes find."""
-        return np.unique(np.concatenate([part.rows(reader) for part in self.parts]))
+        union: Rows = np.unique(np.concatenate([part.rows(reader) for part in self.parts]))
+        return union
 
     def find(self, reader: Reader) -> Mask:
         """Which of the reader's rows some part finds."""

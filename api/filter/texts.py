@@ -29,7 +29,7 @@ def words(texts: Texts, skip: int) -> Words:
     if len(data) < 8:
         data = np.concatenate([data, np.zeros(8, np.uint8)])
     # Every place of the bytes as a number of its own: not aligned, which numpy can read.
-    numbers = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
+    numbers: Array = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
     starts = texts.starts + skip
     places = np.minimum(starts, len(data) - 8)
     found: Words = numbers[places].astype(np.uint64)
@@ -93,7 +93,7 @@ def compare(texts: Texts, op: str, value: bytes) -> Mask:
         found = equal(texts, value)
         return found if op == "==" else ~found
     order = np.zeros(len(texts.starts), np.int8)
-    tied = np.arange(len(order))
+    tied: Array = np.arange(len(order))
     for place, wanted in enumerate(_words_of(value)):
         bytes_of = words(texts.at(tied) if place else texts, 8 * place)
         order[tied] = _order(bytes_of, np.uint64(wanted))
@@ -110,7 +110,7 @@ def compare_two(left: Texts, op: str, right: Texts) -> Mask:
     """`left op right`, row by row."""
     lengths = left.stops - left.starts, right.stops - right.starts
     order = np.zeros(len(left.starts), np.int8)
-    tied = np.arange(len(order))
+    tied: Array = np.arange(len(order))
     if op in {"==", "!="}:
         order[:] = lengths[0] != lengths[1]
         tied = np.flatnonzero(order == 0)
