@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from walvec.filter.failure import Unreadable
+from walvec.filter.times import Interval, Moment
 from walvec.wal.shown import shown
 
 MAX_POWER = 1024
@@ -26,7 +27,8 @@ def fold(at: int, op: str, left: Any, right: Any) -> Any:
     """Arithmetic of two constants; whole numbers divide as in C, toward zero. Raises Unreadable."""
     for value in (left, right):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unreadable(at, f"{op} takes numbers, not {shown(value)}")
+            found = "constant times" if isinstance(value, Moment | Interval) else shown(value)
+            raise Unreadable(at, f"{op} takes numbers, not {found}")
     if op == "**" and (abs(right) > MAX_POWER or abs(left) > 2**63):
         raise Unreadable(at, "the result is out of range")
     try:

@@ -96,6 +96,8 @@ def test_a_time_without_an_offset_is_of_the_timezone_of_the_call(client: Any) ->
 def test_what_is_no_time_is_refused(client: Any) -> None:
     with pytest.raises(ExpressionException, match="'yesterday' is no time"):
         ids(client, 'at > "yesterday"')
+    with pytest.raises(ExpressionException, match="takes numbers, not constant times"):
+        ids(client, "at > ISO '2025-01-02T00:00:00Z' - INTERVAL 'P1D'")
     with pytest.raises(ExpressionException, match="cannot compare a time with a number"):
         ids(client, "at > 5")
     with pytest.raises(ExpressionException, match="in cannot find 5 where a time is"):
