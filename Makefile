@@ -3,6 +3,8 @@
 # Each sets up .venv first, once; `make PYTHON=python3.12 test` chooses the interpreter.
 # `make bench -- --data FOLDER` and `make demo ARGS=FOLDER` hand arguments on.
 # `make torture ARGS="--seconds 600 --seed 7"` is the long form of the test of many processes.
+# `make crash` stops walvec in 100,000 ways and does to it what is no crash; the report is
+# build/crash.html. `make crash ARGS="--budget 60s"` is a short one.
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +20,7 @@ ARGS += $(REST)
 $(eval $(REST):;@:)
 endif
 
-.PHONY: demo test torture bench lint types format clean
+.PHONY: demo test torture crash bench lint types format clean
 
 demo: $(USE)
 	$(BIN)/walvec demo $(ARGS)
@@ -28,6 +30,9 @@ test: lint types
 
 torture: $(DEV)
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)
+
+crash: $(DEV)
+	$(BIN)/walvec crashlab run --budget 100000 --faults --cases build/crash-cases --report build/crash.html $(ARGS)
 
 bench: $(DEV)
 	$(BIN)/python -m walvec.tools.bench $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from walvec.connections import DEFAULT_ALIAS, connections
+from walvec.connection_names import DEFAULT_ALIAS, connections
 
 
 def using_database(db_name: str, using: str = DEFAULT_ALIAS) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from walvec.arguments import check_text
-from walvec.connections import DEFAULT_ALIAS, connections
+from walvec.connection_names import DEFAULT_ALIAS, connections
 from walvec.data_frames import schema_of_frame, without_null_keys
 from walvec.missing import COLLECTION_METHODS, missing
 from walvec.orm_index import CollectionIndexes

@@ -6,7 +6,7 @@ from typing import Any
 
 from walvec.arguments import check_flag
 from walvec.client import MilvusClient
-from walvec.connections import DEFAULT_ALIAS, connections
+from walvec.connection_names import DEFAULT_ALIAS, connections
 from walvec.descriptions import CompactionState, Replica, State
 from walvec.futures import CallFuture, answered
 from walvec.readers import timezone_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from walvec.arguments import check_text
-from walvec.connections import DEFAULT_ALIAS, connections
+from walvec.connection_names import DEFAULT_ALIAS, connections
 from walvec.descriptions import QuerySegmentInfo
 from walvec.futures import CallFuture, answered
 from walvec.hybrid_timestamps import (

@@ -84,6 +84,13 @@ class Checkpointer(Watcher):
         except (MilvusException, lmdb.Error, OSError, MemoryError) as error:
             logger.debug("no checkpoint of %s at its close: %r", self._store.folder, error)
 
+    def save_now(self) -> None:
+        """Write a checkpoint in this thread, due or not; none where the newest entry has one.
+
+        Raises LockTimeoutException, DiskFullException, CommitFailedException.
+        """
+        self._save(always=True)
+
     def published(self, applied: Sequence[Applied]) -> None:
         """Count, and wake the thread where a checkpoint has become due."""
         own = False
@@ -140,10 +147,10 @@ class Checkpointer(Watcher):
                         *(self._store.folder, trouble),
                     )
 
-    def _save(self, *, at_close: bool = False) -> None:
+    def _save(self, *, at_close: bool = False, always: bool = False) -> None:
         """Write a checkpoint if one is due still; at close, if this process has written."""
         self._look()
-        taken = self._store.with_fold(lambda fold: self._take(fold, at_close))
+        taken = self._store.with_fold(lambda fold: self._take(fold, at_close, always))
         if taken is None:
             return
         position, state = taken
@@ -173,7 +180,7 @@ class Checkpointer(Watcher):
             self._base, self._size, self._bytes = seq, size, 0
             self._reached, self._full_at = 0.0, seq + self._interval()
 
-    def _take(self, fold: Fold, at_close: bool) -> tuple[Position, State] | None:
+    def _take(self, fold: Fold, at_close: bool, always: bool) -> tuple[Position, State] | None:
         """A copy of the state and its position, if a checkpoint of it is wanted."""
         seq = fold.position.seq
         if not fold.whole or fold.state.seq != seq:
@@ -181,6 +188,6 @@ class Checkpointer(Watcher):
         if seq <= self._base:
             return None
         share = self._share(seq)
-        if share >= 1 or (at_close and (self._mine > self._base or share >= WORTHWHILE)):
+        if always or share >= 1 or (at_close and (self._mine > self._base or share >= WORTHWHILE)):
             return fold.position, freeze(fold.state)
         return None

@@ -8,6 +8,8 @@ import time
 import uuid
 from pathlib import Path
 
+import lmdb
+
 from walvec.recovery.checkpoint import newest_state
 from walvec.recovery.checkpointer import Checkpointer
 from walvec.segments.attacher import Attacher
@@ -16,11 +18,12 @@ from walvec.segments.files import logger
 from walvec.segments.fold import Fold
 from walvec.segments.settings import Settings
 from walvec.segments.store import Store
+from walvec.wal import failpoints
 from walvec.wal.creation import create_log
 from walvec.wal.errors import ParamError, StoreUnusableException
 from walvec.wal.events import StoreCreated
 from walvec.wal.log import DURABILITIES, WRITER_LOCK, Log
-from walvec.wal.medium import refuse_network_file_system, sync_names
+from walvec.wal.medium import refusal, refuse_network_file_system, sync_names
 from walvec.wal.shown import shown
 from walvec.wal.writer_lock import WriterLock
 
@@ -46,7 +49,7 @@ def open_store(
     are. So damage before it does not show here: reading rows from such an entry raises
     LogCorruptedException, which names it, and `verify` finds it.
 
-    Raises StoreUnusableException, LockTimeoutException, ParamError.
+    Raises StoreUnusableException, DiskFullException, LockTimeoutException, ParamError.
     """
     settings = settings or Settings()
     if settings.durability not in DURABILITIES:
@@ -58,10 +61,10 @@ def open_store(
     folder = Path(path).absolute()
     try:
         _prepare_folder(folder, read_only, settings)
-    except OSError as error:
-        raise StoreUnusableException(message=f"cannot use the folder {folder}: {error}") from error
-    lock = None if read_only else _make_what_is_missing(folder, settings, walvec_version)
-    store = _fold_log(folder, read_only, settings, lock)
+        lock = None if read_only else _make_what_is_missing(folder, settings, walvec_version)
+        store = _fold_log(folder, read_only, settings, lock)
+    except (OSError, lmdb.Error) as error:
+        raise refusal(error, f"cannot open the store {folder}") from error
     if store.damage is not None:
         logger.warning("the store %s is read-only: %s", folder, store.damage.message)
     try:
@@ -85,6 +88,7 @@ def _fold_log(folder: Path, read_only: bool, settings: Settings, lock: WriterLoc
         with log.reading() as txn:
             seen = txn.id()
         damage = fold.restore(log)
+        failpoints.hit("open.after-fold")
         return Store(folder, log, fold, settings, seen, lock=lock, damage=damage)
     except BaseException:
         if log is not None:
@@ -134,6 +138,7 @@ def _make_what_is_missing(folder: Path, settings: Settings, walvec_version: str)
     """The log and the folders of a store that may be written, and its writer lock, not held."""
     lock = WriterLock(folder / LOCK, settings.lock_timeout_s)
     try:
+        failpoints.hit("open.after-lock")
         if not (folder / LOG).is_dir():
             with lock.held():
                 _remove_half_made(folder)

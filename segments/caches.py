@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from walvec.segments.build_lock import BuildLock
 from walvec.segments.files import has_length, segment_folder
 from walvec.segments.index import needs_file
 from walvec.segments.state import COLUMNS_FILE, Collection, FileRecord, State, index_file
+from walvec.wal import failpoints
 
 POLL_S = 0.05
 LIBRARIES = ("annoy", "faiss-cpu", "numpy")
@@ -36,11 +37,16 @@ def wanted_paths(state: State) -> dict[str, set[str]]:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that the bytes of an index file depend on."""
-    versions = {}
-    for name in LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
+    return {name: found for name in LIBRARIES if (found := _version(name))}
+
+
+@cache
+def _version(library: str) -> str:
+    """Empty where it is not installed. Looked up once: that takes as long as making a file."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def recorded_files(state: State) -> list[tuple[int, str, FileRecord]]:
@@ -101,8 +107,10 @@ def _remove_alone(folder: Path, unwanted: list[Path] | None) -> bool:
     if lock is None:
         return not folder.exists()
     with lock:
+        failpoints.hit("sweep.before")
         for path in [folder] if unwanted is None else unwanted:
             _remove(path)
+            failpoints.hit("sweep.after")
     return True
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from walvec.segments.catalog import CollectionInfo
@@ -9,8 +11,11 @@ from walvec.segments.commands import collection_of
 from walvec.segments.deaths import NEVER, died_at
 from walvec.segments.extents import Extents
 from walvec.segments.log_rows import read_pks
-from walvec.segments.state import State
+from walvec.segments.state import Collection, State
 from walvec.segments.store import Store
+from walvec.wal.log import Log
+from walvec.wal.rows import Array
+from walvec.wal.schema import Schema
 
 
 def count_rows(store: Store, info: CollectionInfo, partition: int | None = None) -> int:
@@ -39,10 +44,8 @@ def _counts(store: Store, info: CollectionInfo) -> dict[int, int]:
     known = store.counts.get(info.id)
     if known is not None and known[0] == written:
         return known[1]
-    pks, born = read_pks(store.log, Extents.in_order(e for _, e in rows), info.schema)
-    deleted, deleted_at = read_pks(store.log, deletes, info.schema)
-    alive = (died_at(pks, born, deleted, deleted_at) == NEVER) & (born > expired)
-    entries, counted = np.unique(born[alive], return_counts=True)
+    born = _alive(store.log, [e for _, e in rows], deletes, expired, info.schema)
+    entries, counted = np.unique(born, return_counts=True)
     by_entry = dict(zip(entries.tolist(), counted.tolist(), strict=True))
     counts: dict[int, int] = {}
     for partition, pairs in rows:
@@ -50,3 +53,20 @@ def _counts(store: Store, info: CollectionInfo) -> dict[int, int]:
         counts[partition] = counts.get(partition, 0) + present
     store.counts[info.id] = (written, counts)
     return counts
+
+
+def visible_rows(log: Log, collection: Collection) -> int:
+    """Visible rows of a collection of a state that was folded from this log; read from it."""
+    extents = [segment.extents for segment in collection.segments.values()]
+    deletes, schema = collection.deletes, collection.schema
+    return len(_alive(log, extents, deletes, collection.expired, schema))
+
+
+def _alive(
+    log: Log, rows: Sequence[Extents], deletes: Extents, expired: int, schema: Schema
+) -> Array:
+    """The seq of the entry of each visible row, (n,) int64."""
+    pks, born = read_pks(log, Extents.in_order(rows), schema)
+    deleted, deleted_at = read_pks(log, deletes, schema)
+    alive: Array = born[(died_at(pks, born, deleted, deleted_at) == NEVER) & (born > expired)]
+    return alive

@@ -58,8 +58,9 @@ class FileMaker(Attacher):
 
     name = "walvec-files"
 
-    def __init__(self, store: Store) -> None:
-        self._builder = Builder()
+    def __init__(self, store: Store, builder: Builder | None = None) -> None:
+        """builder: one that builds otherwise than in a child process."""
+        self._builder = builder or Builder()
         self._presence: BuildLock | None = None
         self._searched = False
         self._expected: set[tuple[int, str]] = set()
@@ -85,6 +86,10 @@ class FileMaker(Attacher):
         super().close()
         if self._presence is not None:
             self._presence.release()
+
+    def work_now(self) -> None:
+        """Do at once, in this thread, all that there is to do. Without `start`."""
+        self._work()
 
     def make_again(self, files: Iterable[tuple[int, str]]) -> None:
         """Make files that were removed, each (segment id, name), without a warning."""
@@ -170,6 +175,7 @@ class FileMaker(Attacher):
         if lock is None:
             return False
         with lock:
+            failpoints.hit("build.after-lock")
             # Only now: who had the lock before may have made and recorded everything.
             job = self._store.with_state(lambda state: self._find_job(state, segment_id))
             job = self._with_damaged(job, segment_id, folder)

@@ -26,7 +26,10 @@ class Forkable:
     _lock: Any
 
     def rest(self, deadline: float) -> bool:
-        """Come to rest, until `go_on`; False if the time (time.monotonic) ran out."""
+        """Come to rest, until `go_on`; False if the time (time.monotonic) ran out, or where this
+        thread itself is in the midst of something: in a signal handler, say."""
+        if self._lock._is_owned():
+            return False
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return False
         if self.log.gate.hold(deadline):

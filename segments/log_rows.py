@@ -71,7 +71,8 @@ def read_segment(
 def read_pks(log: Log, extents: Extents, schema: Schema) -> tuple[Column, Array]:
     """The primary keys of entries, one after the other, and the seq of each, (n,) int64.
 
-    Payload digests are not checked: this is for counting, and touches the keys' pages alone.
+    The payload digest of rows is not checked, so that the pages of their keys alone are touched.
+    That of deletes is: a wrong key would be another row's death. Raises LogCorruptedException.
     """
     pk = schema.primary
     parts = [empty_column(pk)]
@@ -81,6 +82,8 @@ def read_pks(log: Log, extents: Extents, schema: Schema) -> tuple[Column, Array]
             entry, payload = log.read(txn, seq)
             event = entry.event
             assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
+            if isinstance(event, RowsDeleted):
+                check_payload(entry.header, payload)
             rows = decode_rows(event.n, event.layout, payload)
             first_id = event.first_id if isinstance(event, RowsInserted) else None
             column = with_auto_ids(rows, schema, first_id).columns[pk.id]

@@ -8,6 +8,7 @@ is not a release. Untouched pages of a mapping cost nothing, so capacity may be 
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import operator
 import sys
@@ -37,7 +38,7 @@ def allocate(shape: tuple[int, ...], dtype: Any, *, all_used: bool = False) -> A
     the system map them, which takes as long as filling them does. Raises MemoryError.
     """
     item = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64)) * item.itemsize
+    size = math.prod(shape) * item.itemsize
     if size < OWN_MAPPING_BYTES:
         return np.empty(shape, item)
     try:
@@ -96,7 +97,11 @@ def _madvise() -> Any:
 
 def trim() -> None:
     """Give what the C library holds free back to the system. Does nothing where it cannot."""
-    if sys.platform == "linux":
-        trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim_heap is not None:
-            trim_heap(0)
+    trim_heap = _malloc_trim()
+    if trim_heap is not None:
+        trim_heap(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None

@@ -31,6 +31,7 @@ from walvec.wal.errors import (
     ReadOnlyException,
     RestoreError,
     StoreBrokenException,
+    StoreUnusableException,
     TimeoutException,
 )
 from walvec.wal.log import Log
@@ -69,8 +70,9 @@ class Store(ReadHandle):
     def execute(self, command: Command, timeout: float | None = None) -> Outcome:
         """Do a command. On return it is durable and visible.
 
-        Raises the command's own CallError (nothing was done), WaitError, DiskFullException or
-        CommitFailedException (the command is not in the log), StoreBrokenException.
+        Raises the command's own CallError (nothing was done), WaitError, DiskFullException,
+        CommitFailedException or StoreUnusableException (the command is not in the log),
+        StoreBrokenException.
         """
         self.refuse_unless_writable()
         assert self._writer_lock is not None, "checked"
@@ -109,10 +111,14 @@ class Store(ReadHandle):
         finally:
             self._beside.discard(threading.get_ident())
 
+    def has_request_of(self, thread: int) -> bool:
+        """Whether a thread is in the midst of `execute`, or waits there for its turn."""
+        return self._commits.has_request_of(thread)
+
     def _refuse_a_handler(self) -> None:
         """A signal handler cannot wait for the write that it interrupts, nor write within it."""
         thread = threading.get_ident()
-        if thread in self._beside or self._commits.has_request_of(thread):
+        if thread in self._beside or self.has_request_of(thread):
             raise TimeoutException(
                 message="this thread is in the midst of another write, which a signal handler "
                 "cannot wait for; nothing was done"
@@ -139,12 +145,22 @@ class Store(ReadHandle):
                     self._unclear = False
                 self._writer.write(batch)
                 failpoints.hit("publish.after")
-            except (StoreBrokenException, RestoreError) as error:
-                # The files are gone, or damaged, or the log could not be opened anew.
+            except StoreBrokenException as error:
+                # The files are gone.
                 self._broken = error.message
+                raise
+            except RestoreError as error:
+                # They are damaged, or the log could not be opened anew.
+                self._broken = f"{error.message}; close this store and open it again"
                 raise
             except MilvusException:
                 raise
+            except lmdb.Error as error:
+                # Before the commit, by which everything else that LMDB may raise is told.
+                raise StoreUnusableException(
+                    message=f"nothing of this command was stored, the log in {self.folder} cannot "
+                    f"be written ({error}): its pages may be damaged, verify the store"
+                ) from error
             except Exception as error:
                 self._broken = (
                     f"an error left this handle unusable ({error!r}): close the store and open it "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from walvec.wal.errors import (
     StoreBrokenException,
 )
 from walvec.wal.log import Log
-from walvec.wal.medium import free_bytes
+from walvec.wal.medium import free_bytes, says_disk_full
 
 T = TypeVar("T")
 COMMAND_FATE = "nothing of this command was stored"
@@ -108,7 +107,9 @@ class Writer:
             try:
                 result = act(txn)
                 txnid: int = txn.id()
+                failpoints.hit("side.before")
                 txn.commit()
+                failpoints.hit("side.after")
                 break
             except lmdb.MapFullError:
                 txn.abort()
@@ -214,7 +215,10 @@ class Writer:
         with self.log.reading() as txn:
             self.replica.catch_up(txn)
         for request in batch:
-            if request.error is None and request.request_id not in stored:
+            if request.error is not None or request.request_id in stored:
+                continue
+            # An interrupt may come when all is done: then it is shown, and not after that.
+            if request.result is None or request.result.seq > before.seq:
                 request.error = refusal
 
     def _refusal(self, error: BaseException, fate: str = COMMAND_FATE) -> MilvusException:
@@ -224,7 +228,7 @@ class Writer:
         return kind(message=f"{what}; {fate}")
 
     def _is_disk_full(self, error: BaseException) -> bool:
-        if isinstance(error, lmdb.DiskError) or getattr(error, "errno", 0) == errno.ENOSPC:
+        if says_disk_full(error):
             return True
         data = self.log.folder / "data.mdb"
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -100,7 +100,7 @@ def lacking() -> list[str]:
         for name in surface.names()
         if name not in surface.refused and not surface.has(name)
     ]
-    names = [n for n in pymilvus.__all__ if n not in vars(walvec)]
+    names = [n for n in pymilvus.__all__ if n not in dir(walvec)]
     found += [f"pymilvus.{n}" for n in names if n not in missing.PACKAGE_NAMES]
     found += [f"exceptions.{n}" for n in _errors() if not hasattr(walvec.exceptions, n)]
     return [name for name in found if name not in ABSENT]
@@ -115,7 +115,7 @@ def _errors() -> list[str]:
 def compared() -> set[str]:
     """What the differential cases call and are answered, as "MilvusClient.insert"."""
     called: set[str] = set()
-    package = SimpleNamespace(**vars(walvec))
+    package = SimpleNamespace(**{name: getattr(walvec, name) for name in dir(walvec)})
     for name in ("MilvusClient", "Collection"):
         setattr(package, name, _recorded(getattr(walvec, name), name, called))
     for name in ("utility", "connections", "db"):
@@ -289,7 +289,7 @@ def _package() -> list[str]:
     for name in pymilvus.__all__:
         if name in missing.PACKAGE_NAMES:
             by_reason.setdefault(missing.PACKAGE_NAMES[name], []).append(f"`{name}`")
-    here = [f"`{n}`" for n in pymilvus.__all__ if n in vars(walvec)]
+    here = [f"`{n}`" for n in pymilvus.__all__ if n in dir(walvec)]
     listed = [_wrapped(f"- {r}: {', '.join(names)}", "  ") for r, names in by_reason.items()]
     errors = [f"`{n}`" for n in _errors() if hasattr(walvec.exceptions, n)]
     return [

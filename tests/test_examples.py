@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+CRASH_TEST = ROOT / "examples" / "crash_test_my_store.py"
+EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {CRASH_TEST})
 NOTEBOOK = """
 import ast, sys
 module = ast.parse(open(sys.argv[1]).read())
@@ -78,6 +80,17 @@ def test_the_client_page_shows_what_its_comments_say(tmp_path: Path) -> None:
     assert len(expected) == 4
     for text in expected:
         assert text in shown
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="power cuts need strace")
+def test_the_store_that_is_crash_tested_loses_notes_and_mended_keeps_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--runxfail"]
+    done = subprocess.run(
+        [*command, CRASH_TEST], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert re.search(r"acknowledged and lost: (add|clear)", done.stdout)
+    assert "crash_test_my_store:Notes/power/ext4/" in done.stdout
 
 
 def flat(text: str) -> str:

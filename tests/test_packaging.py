@@ -19,6 +19,7 @@ PACKAGES = {
     "wal": "walvec/wal",
     "segments": "walvec/segments",
     "recovery": "walvec/recovery",
+    "recovery/crashlab": "walvec/crashlab",
     "tools": "walvec/tools",
 }
 FILES = ("pyproject.toml", "README.md", "LICENSE")
@@ -35,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copyfile(ROOT / name, sources / name)
     for folder in PACKAGES:
         ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, sources / folder, ignore=ignore)
+        shutil.copytree(ROOT / folder, sources / folder, ignore=ignore, dirs_exist_ok=True)
     out = tmp_path_factory.mktemp("dist")
     run("-m", "build", "--no-isolation", "--outdir", str(out), str(sources), cwd=sources)
     return out
@@ -75,8 +76,10 @@ def run(*arguments: str, cwd: Path, **environment: str) -> str:
 def sources() -> Iterator[str]:
     """The name in a wheel of every source and data file."""
     for folder, package in PACKAGES.items():
+        inside = [ROOT / other for other in PACKAGES if other.startswith(f"{folder}/")]
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            elsewhere = any(path.is_relative_to(other) for other in inside)
+            if path.is_file() and "__pycache__" not in path.parts and not elsewhere:
                 yield f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
 
 
@@ -121,7 +124,9 @@ def test_the_installed_wheel_is_imported_from_any_folder(site: Path, tmp_path: P
     assert shapes == "4000 (4000, 384) float32 64 (64, 384)"
 
 
-@pytest.mark.parametrize("name", ["api", "tools", "wal", "segments", "recovery", "filter"])
+@pytest.mark.parametrize(
+    "name", ["api", "tools", "wal", "segments", "recovery", "filter", "crashlab"]
+)
 def test_no_folder_is_importable_under_its_own_name(site: Path, tmp_path: Path, name: str) -> None:
     script = f"import importlib.util as u; print(u.find_spec({name!r}))"
     assert run("-c", script, cwd=tmp_path, PYTHONPATH=str(site)) == "None\n"

@@ -4,7 +4,7 @@ The package's folders lie under other names than its modules (`api/` is `walvec`
 `walvec.wal`), which an installed walvec resolves and a type checker cannot. So the tree
 
     build/types/walvec/<everything in api>
-    build/types/walvec/{wal,segments,recovery,tools}
+    build/types/walvec/{wal,segments,recovery,crashlab,tools}
 
 holds links to the sources; `mypy_path` in pyproject.toml points at it. `make types` and
 test_types.py both run `python tests/types_tree.py`, which lays the tree and runs mypy.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TREE = Path("build/types")
-FOLDERS = ("wal", "segments", "recovery", "tools")
+FOLDERS = ("wal", "segments", "recovery", "recovery/crashlab", "tools")
 
 
 def lay(root: Path) -> Path:

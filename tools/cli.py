@@ -1,4 +1,4 @@
-"""The command line: walvec demo, info, log, explain, verify, rebuild."""
+"""The command line: walvec demo, info, log, explain, verify, rebuild, replay, crashlab."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from walvec.recovery.rebuild import rebuild
 from walvec.recovery.report import Pin, Report
 from walvec.recovery.verify import verify
-from walvec.tools import explain_command, log_command
+from walvec.tools import crashlab_command, explain_command, log_command, replay_command
 from walvec.tools.demo import run_demo
 from walvec.tools.info import print_info, store_info
 from walvec.tools.tables import print_table, progress_bar, size_text
@@ -28,8 +28,9 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 DESCRIPTION = """\
 walvec is an embedded, durable vector store whose write-ahead log is the database.
 
-A store is a folder. demo and rebuild write to one; info, log, explain and verify change nothing
-in it, and may be used while a program has it open."""
+A store is a folder. demo and rebuild write to one; info, log, explain, verify and replay change
+nothing in it, and may be used while a program has it open. crashlab makes stores of its own, and
+tries to break them."""
 EPILOG = """\
 examples:
   walvec demo                          see it work on real data, in under a minute
@@ -37,6 +38,8 @@ examples:
   walvec log ./mystore --tail          what happened last
   walvec explain ./mystore docs --filter 'year > 2000'    how its rows are found
   walvec verify ./mystore --json       is everything as it was written?
+  walvec replay ./mystore --to 100     what it held after the entry 100
+  walvec crashlab run --budget 20s     does it keep its promises when it is stopped anywhere?
 
 exit codes: 0 fine, 1 findings or an error of the store, 2 wrong usage"""
 VERIFY_EPILOG = """\
@@ -122,10 +125,19 @@ def _parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", explain_command.run, how, explain_command.EPILOG)
     check = _command(commands, "verify", _verify, "check everything in a store", VERIFY_EPILOG)
     again = _command(commands, "rebuild", _rebuild, "make all segment files anew", REBUILD_EPILOG)
-    for command in (info, log, explain, check, again):
-        command.add_argument("store", metavar="STORE", help="the store's folder")
+    fold = "fold a store from its first entry on, or judge a case of crashlab"
+    replay = _command(commands, "replay", replay_command.run, fold, replay_command.EPILOG)
+    break_it = "stop stores everywhere, and judge what is found"
+    crashlab_command.add_command(
+        _command(commands, "crashlab", None, break_it, crashlab_command.EPILOG)
+    )
+    for command in (info, log, explain, check, again, replay):
+        # What is damaged is looked at, and not mended: rebuild and replay take what is said.
+        kind = str if command in (again, replay) else replay_command.looked_at
+        command.add_argument("store", type=kind, metavar="STORE", help="the store's folder")
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     log_command.add_options(log)
+    replay_command.add_options(replay)
     explain_command.add_options(explain)
     check.add_argument(
         "--pin",

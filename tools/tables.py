@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-
-from walvec.recovery.report import Progress
+from typing import Any, Protocol
 
 BAR_WIDTH = 40
+
+
+class Bar(Protocol):
+    """A bar being drawn."""
+
+    def __call__(self, done: int, total: int, text: str = "", /) -> None:
+        """So much of a total is done; a text takes the place of the bar's label."""
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: str = "") -> None:
@@ -58,14 +63,14 @@ def _print_rich(
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
+def progress_bar(label: str) -> Iterator[Bar]:
     """A progress bar on stderr, if that is a terminal: call what it gives with (done, total)."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, text="", /: None
         return
     console = _rich_console(stderr=True)
     if console is None:
-        yield lambda done, total: _draw(label, done, total)
+        yield lambda done, total, text="", /: _draw(text or label, done, total)
         sys.stderr.write("\n")
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -74,11 +79,15 @@ def progress_bar(label: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with RichProgress(*columns, console=console) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def draw(done: int, total: int, text: str = "", /) -> None:
+            bar.update(task, completed=done, total=total or None, description=text or label)
+
+        yield draw
 
 
 def _draw(label: str, done: int, total: int) -> None:
-    filled = BAR_WIDTH * done // max(1, total)
+    filled = min(BAR_WIDTH, BAR_WIDTH * done // max(1, total))
     bar = "#" * filled + "-" * (BAR_WIDTH - filled)
     sys.stderr.write(f"\r{label} [{bar}] {done}/{total}")
     sys.stderr.flush()

@@ -45,6 +45,7 @@ def _create_environment(folder: Path, key: bytes, value: bytes) -> None:
     make_missing(env, {})
     with env.begin(write=True) as txn:
         txn.put(key, value, db=entries)
+    failpoints.hit("create.half-made")
     env.sync(True)
     env.close()
     sync_file(temporary / "data.mdb")

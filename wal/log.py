@@ -70,7 +70,8 @@ class Log:
         self.read_only = read_only
         self.durability = durability
         self._reads_first = reads_first
-        self._has_table = has_reader_table(folder, read_only)
+        # As long as it only reads, it may also be on a read-only medium.
+        self._has_table = has_reader_table(folder, read_only or reads_first)
         self.gate = Gate()
         self._pid = os.getpid()
         self._closed = False

@@ -76,11 +76,14 @@ def read_entry(
 
 def _sound(txn: lmdb.Transaction, database: Any, seq: int) -> tuple[Header, bytes, Any]:
     value = _value(txn, database, seq)
+    # Both first: after a damaged page LMDB lets nothing more be read in this transaction.
+    previous = _value(txn, database, seq - 1) if seq > 1 else None
     try:
-        header, body = decode_header(seq, value, position_at(txn, database, seq - 1).chain)
-    except LogCorruptedException:
+        chain = GENESIS if previous is None else decode_header(seq - 1, previous, None)[0].chain
+        header, body = decode_header(seq, value, chain)
+    except (LogCorruptedException, FormatException):
         if seq > 1:
-            _sound(txn, database, seq - 1)  # it may be the chain before it that is damaged
+            _sound(txn, database, seq - 1)  # it may be the entry before it that is damaged
         raise
     return header, body, value
 

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from walvec.wal.errors import LockTimeoutException, StoreClosedException, StoreUnusableException
+from walvec.wal.medium import refusal
 
 HOLDER_BYTES = 512
 """The record of the holder: JSON, padded with spaces."""
@@ -55,7 +56,7 @@ class WriterLock:
         """The lock, waited for until `until` (time.monotonic), at most `timeout_s`.
 
         Raises LockTimeoutException naming the holder's pid, host and for how long it has had it,
-        StoreUnusableException where the file cannot be opened.
+        StoreUnusableException where the file cannot be opened or locked, DiskFullException.
         """
         return _Held(self, until)
 
@@ -93,7 +94,11 @@ class WriterLock:
                 break
             # Deleted or replaced: the next process would lock another file.
             self._close()
-        os.pwrite(descriptor, self._record % time.time(), 0)
+        try:
+            os.pwrite(descriptor, self._record % time.time(), 0)
+        except OSError as error:
+            # Without the record those who wait would be told of another holder.
+            raise refusal(error, f"nothing was done, cannot write {self.path}") from error
 
     def _open(self) -> int:
         self._refuse_if_closed()
@@ -137,6 +142,8 @@ class WriterLock:
                 time.sleep(min(pause * random.uniform(0.5, 1.0), deadline - now))
                 last = LONG_PAUSE_S if now - started > LONG_WAIT_S else LAST_PAUSE_S
                 pause = min(pause * 1.5, last)
+            except OSError as error:
+                raise refusal(error, f"nothing was done, cannot lock {self.path}") from error
 
     def _too_late(self, started: float) -> LockTimeoutException:
         who = "another process or thread"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +53,32 @@ def test_a_name_that_pymilvus_has_not_is_no_name() -> None:
     assert not hasattr(walvec, "no_such_name")
     with pytest.raises(ImportError):
         exec("from walvec import no_such_name")
+
+
+def test_a_name_is_imported_when_it_is_asked_for_and_not_before() -> None:
+    script = (
+        "import sys, walvec\n"
+        "assert not {'numpy', 'lmdb', 'walvec.client'} & sys.modules.keys()\n"
+        "from walvec import *\n"
+        "assert [n for n in walvec.__all__ if n not in globals()] == []\n"
+        "import walvec.client, walvec.changes, walvec.connection_names\n"
+        "assert walvec.connections is connections is walvec.connection_names.connections\n"
+        "assert set(walvec.__all__) < set(dir(walvec))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_names_that_type_checkers_see_are_those_that_are_found() -> None:
+    tree = ast.parse(Path(walvec.__file__).read_text())
+    [seen] = [n for n in tree.body if isinstance(n, ast.If) and "not" not in ast.unparse(n.test)]
+    imported = [n for n in seen.body if isinstance(n, ast.ImportFrom)]
+    homes = {alias.name: node.module for node in imported for alias in node.names}
+    assert sorted(homes) == walvec.__all__
+    for name, module in homes.items():
+        assert getattr(walvec, name) is getattr(importlib.import_module(str(module)), name)
+
+
+def test_no_module_of_the_package_has_the_name_of_something_else() -> None:
+    modules = {path.stem for path in Path(walvec.__file__).parent.glob("*.py")}
+    same = modules.intersection(walvec.__all__)
+    assert all(inspect.ismodule(getattr(walvec, name)) for name in same), same

@@ -319,7 +319,7 @@ def test_one_that_was_killed_before_it_wrote_is_replaced_by_another(tmp_path: Pa
     table = Table(store)
     settings = {"checkpoint_events": 40}
     other = Peer(folder, **settings)
-    other.run("t = lab.Table(store()); failpoints._arm('checkpoint.before', 'kill', 1)")
+    other.run("t = lab.Table(store()); failpoints._arm(['checkpoint.before'], 'kill', 1)")
     while store.current().seq < 38:
         table.insert([1])
     # Its commit reaches the mark, so it is its turn; it dies of that.

@@ -16,6 +16,7 @@ from lab import DIM, Table, assert_state_is_replayed, open_at, settle
 
 from walvec import MilvusClient
 from walvec.segments.store import Store
+from walvec.wal import failpoints
 from walvec.wal.errors import StoreBrokenException
 
 
@@ -183,6 +184,25 @@ def test_a_child_of_a_parent_that_does_not_come_to_rest_is_told_so(
         assert "forked while its parent was busy" in threads.submit(in_child, act).result(30)
     table.insert([2])
     assert sorted(table.texts()) == [2]
+
+
+def test_a_fork_within_a_command_leaves_the_child_no_uncommitted_rows(store: Store) -> None:
+    table = Table(store)
+    table.insert([1])
+    said = []
+
+    def act() -> str:
+        try:
+            return str(table.texts())
+        except StoreBrokenException as error:
+            return error.message
+
+    # In the thread that commits: a signal handler could do that.
+    with failpoints.arm("commit.before", lambda _: said.append(in_child(act))):
+        table.insert([2])
+    assert "forked while its parent was busy" in said[0]
+    assert sorted(table.texts()) == [1, 2]
+    assert_state_is_replayed(store)
 
 
 def test_a_store_closed_before_the_fork_is_opened_by_the_child(tmp_path: Path) -> None:

@@ -86,6 +86,37 @@ def test_every_one_of_a_group_gets_the_right_answer(store: Store, point: str) ->
     assert_state_is_replayed(store)
 
 
+def test_an_interrupt_after_the_publication_is_nobody_elses_and_what_is_stored_is_not_denied(
+    store: Store,
+) -> None:
+    table = Table(store)
+    workers = 12
+    barrier = threading.Barrier(workers)
+
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt(name)
+
+    def insert(number: int) -> type[BaseException] | None:
+        barrier.wait(30)
+        try:
+            table.insert([number])
+        except BaseException as error:
+            return type(error)
+        return None
+
+    with (
+        failpoints.arm_any(["publish.after"], interrupt, 2) as countdown,
+        ThreadPoolExecutor(workers) as threads,
+    ):
+        futures = [threads.submit(insert, n) for n in range(workers)]
+        answers = [future.result(60) for future in futures]
+    assert countdown.fired
+    assert answers.count(KeyboardInterrupt) == 1
+    assert answers.count(None) == workers - 1
+    assert sorted(table.texts()) == list(range(workers))
+    assert_state_is_replayed(store)
+
+
 def test_an_error_before_the_commit_leaves_nothing_behind(open_store_at: OpenStore) -> None:
     store = open_store_at()
     table = Table(store)

@@ -1,0 +1,148 @@
+"""The bench: where trials are judged and counted, each distinct state once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from walvec.crashlab.adapter import Adapter, Op
+from walvec.crashlab.checkers import Checkers, Task
+from walvec.crashlab.image import DIGEST_SIZE
+from walvec.crashlab.judge import Expectation, Verdict
+from walvec.crashlab.power import Run
+from walvec.crashlab.result import Result
+from walvec.crashlab.trial import Trial
+
+KEPT_RUNS = 12
+"""So many recordings are kept to be drawn, beside those with failures."""
+
+
+class Finding(NamedTuple):
+    """A trial that failed."""
+
+    trial: Trial
+    verdict: Verdict
+
+
+class Bench:
+    """Judges trials with a pool of checkers, and counts them in a result.
+
+    A state is known again by its bytes. It need not be judged anew where the one judgement says
+    all: it was sound, and what it held is among what is expected now.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        result: Result,
+        scratch: Path,
+        progress: Callable[[Result], None] | None = None,
+    ) -> None:
+        self.result = result
+        self.findings: list[Finding] = []
+        self.runs: dict[int, tuple[Run, str, dict[int, tuple[int, int]]]] = {}
+        self._adapter = adapter
+        self._progress = progress
+        self._started = time.monotonic()
+        self._sound: dict[bytes, tuple[Op, ...]] = {}
+        self._seen: set[bytes] = set()
+        self._judged: set[tuple[bytes, Expectation]] = set()
+        self._checkers = Checkers(adapter, scratch)
+
+    def close(self) -> None:
+        """End the checkers."""
+        self._checkers.close()
+
+    def put(self, trial: Trial) -> None:
+        """Have a trial judged, some time."""
+        self.result.tries += 1
+        digest = self._digest(trial)
+        expectation = trial.crash.expectation
+        if self._is_known(digest, expectation):
+            self._count_on_timeline(trial, False)
+            trial.forget()
+            return
+        first = digest not in self._seen
+        self._seen.add(digest)
+        self._judged.add((digest, expectation._replace(fingerprints=())))
+        self._take(self._checkers.submit(self._task(trial, digest, first)))
+
+    def judge(self, trial: Trial) -> Verdict:
+        """Judge one trial now, without counting it."""
+        for _ in self._checkers.drain():
+            raise AssertionError("the bench is in use")
+        tasks = [*self._checkers.submit(self._task(trial, b"", False)), *self._checkers.drain()]
+        return _with(tasks[0][1], trial)
+
+    def finish(self) -> None:
+        """Wait for what is being judged."""
+        self._take(self._checkers.drain())
+
+    def _task(self, trial: Trial, digest: bytes, first: bool) -> Task:
+        folder = self._checkers.place()
+        trial.lay(folder)
+        return Task(folder, trial.crash.expectation, (trial, digest, first))
+
+    def _digest(self, trial: Trial) -> bytes:
+        if trial.image is not None:
+            return trial.image.digest
+        assert trial.folder is not None
+        hashed = blake3()
+        for path in sorted(trial.folder.rglob("*")):
+            name = path.relative_to(trial.folder)
+            hashed.update(f"{name}\0".encode())
+            if path.is_file() and not any(name.match(v) for v in self._adapter.volatile):
+                hashed.update(path.read_bytes())
+        return hashed.digest(DIGEST_SIZE)
+
+    def _is_known(self, digest: bytes, expectation: Expectation) -> bool:
+        if (digest, expectation._replace(fingerprints=())) in self._judged:
+            return True
+        held = self._sound.get(digest)
+        if held is None:
+            return False
+        first = expectation.acked - expectation.may_lose
+        return first <= len(held) <= expectation.tried and expectation.ops[: len(held)] == held
+
+    def _take(self, judged: Iterable[tuple[Task, Verdict]]) -> None:
+        for task, found in judged:
+            trial, digest, first = task.subject
+            verdict = _with(found, trial)
+            result = self.result
+            result.seconds = time.monotonic() - self._started
+            place = (trial.kind, trial.crash.point, trial.crash.during)
+            # A state that was seen before, with more or less expected, was counted there.
+            if first or not verdict.ok:
+                result.count(*place, not verdict.ok, new=first)
+            if verdict.ok:
+                self._sound[digest] = trial.crash.expectation.ops[: verdict.kept]
+            else:
+                self.findings.append(Finding(trial, verdict))
+            self._count_on_timeline(trial, not verdict.ok)
+            if verdict.ok:
+                trial.forget()
+            if self._progress is not None:
+                self._progress(result)
+
+    def _count_on_timeline(self, trial: Trial, failed: bool) -> None:
+        run = trial.run
+        if run is None:
+            return
+        key = hash((id(run), trial.model))
+        kept = self.runs.get(key)
+        if kept is None:
+            if len(self.runs) >= KEPT_RUNS and not failed:
+                return
+            kept = self.runs[key] = (run, trial.model, {})
+        at = int(trial.crash.cut.rsplit(">", 1)[-1].split(".")[0])
+        states, failures = kept[2].get(at, (0, 0))
+        kept[2][at] = (states + 1, failures + failed)
+
+
+def _with(verdict: Verdict, trial: Trial) -> Verdict:
+    """The verdict, and what the level itself has found."""
+    return verdict._replace(wrong=(*trial.crash.wrong, *verdict.wrong))

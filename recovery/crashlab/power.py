@@ -1,0 +1,266 @@
+"""The level `power`: a recorded run, and every image that a power cut may leave of it.
+
+Of some images the recovery is recorded too, and cut short, and of some of these that of it once
+more: cuts within cuts are joined by ">".
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from walvec.crashlab import operation
+from walvec.crashlab.adapter import Adapter, Op
+from walvec.crashlab.disk import KILL, MODELS, Disk
+from walvec.crashlab.image import Cut, Darkroom, Image, cuts, pending
+from walvec.crashlab.judge import Expectation
+from walvec.crashlab.level import Crash
+from walvec.crashlab.operation import Operation, Recording
+from walvec.crashlab.recorder import Recorder
+from walvec.crashlab.stage import Marks, Told, during, frozen_chance, perform, recover
+
+RECOVERIES = 1
+"""So many images of a recording have their recovery cut short, too."""
+DEPTH = 2
+IN_FLIGHT = 8
+"""So many operations after a cut are looked at: they may have been called before it."""
+
+
+class Shot(NamedTuple):
+    """One image to be judged, and the recording it is of."""
+
+    crash: Crash
+    image: Image
+    model: str
+    run: Run
+
+
+class Run(NamedTuple):
+    """A recorded run and what may be expected of it; of a recovery also the cut before it."""
+
+    ops: tuple[Op, ...]
+    recording: Recording
+    told: Told
+    trace: str
+    before: str = ""
+    expectation: Expectation | None = None
+
+
+class PowerLevel:
+    """Records workloads and develops their images. Close it: it has a tracer."""
+
+    name = "power"
+
+    def __init__(self, adapter: Adapter, seed: int, models: Sequence[str] = MODELS) -> None:
+        self.adapter = adapter
+        self.models = tuple(models)
+        self.random = Random(seed)
+        self.limits: dict[str, None] = {}
+        self._tried: set[tuple[Op, ...]] = set()
+        self._recorder = Recorder()
+
+    def close(self) -> None:
+        """End the tracer."""
+        self._recorder.close()
+
+    def record(self, ops: Sequence[Op], scratch: Path) -> Run:
+        """Run a workload in a new folder and record it."""
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            job = partial(_perform, self.adapter, Path(folder), tuple(ops))
+            recording, told, _ = self._recorder.record(job, Path(folder))
+        self._note_limits(recording)
+        return Run(tuple(ops), recording, told, self._recorder.last_trace)
+
+    def record_recovery(self, run: Run, shot: Shot, scratch: Path) -> Run:
+        """Lay an image, open the store in it, close it, and record that."""
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            shot.image.lay(Path(folder))
+            job = partial(_recover, self.adapter, Path(folder))
+            recording, told, _ = self._recorder.record(job, Path(folder))
+        crash = shot.crash
+        # What a recovery writes is of its own: the moments after the crash are others.
+        expectation = crash.expectation._replace(fingerprints=())
+        return Run(run.ops, recording, told, self._recorder.last_trace, crash.cut, expectation)
+
+    def _note_limits(self, recording: Recording) -> None:
+        for path in recording.mapped:
+            self.limits[f"{generalized(path)} is written through a map, which is not seen"] = None
+
+    def shots(self, ops: Sequence[Op], scratch: Path, *, anew: bool = True) -> Iterator[Shot]:
+        """Every image of a workload under every model, then those of some recoveries.
+
+        Unless `anew`, the part that it has in common with one that was tried is left out.
+        """
+        run = self.record(ops, scratch)
+        first = 0 if anew else self._first_new(run.ops)
+        sampled: list[Shot] = []
+        for number, shot in enumerate(self._develop_all(run, first)):
+            yield shot
+            if shot.model != KILL or number % 7 == 0:
+                self._sample(sampled, shot, number)
+        for shot in sampled:
+            yield from self._recoveries(run, shot, scratch, DEPTH)
+        self._tried.update(run.ops[:n] for n in range(1, len(run.ops) + 1))
+
+    def _first_new(self, ops: tuple[Op, ...]) -> int:
+        """The number of the first operation at which a workload differs from all that were
+        tried; 0 where the opening is new, too."""
+        common = 0
+        while ops[: common + 1] in self._tried and common < len(ops):
+            common += 1
+        return common + 1 if self._tried else 0
+
+    def _sample(self, sampled: list[Shot], shot: Shot, number: int) -> None:
+        """Keep some of the shots, each with the same chance."""
+        if len(sampled) < RECOVERIES:
+            sampled.append(shot)
+        elif self.random.random() < RECOVERIES / (number + 1):
+            sampled[self.random.randrange(RECOVERIES)] = shot
+
+    def _recoveries(self, run: Run, shot: Shot, scratch: Path, depth: int) -> Iterator[Shot]:
+        if depth == 0:
+            return
+        again = self.record_recovery(run, shot, scratch)
+        chosen: Shot | None = None
+        for number, inner in enumerate(self._develop(again, shot.model)):
+            yield inner
+            if self.random.random() < 1 / (number + 1):
+                chosen = inner
+        if chosen is not None:
+            yield from self._recoveries(run, chosen, scratch, depth - 1)
+
+    def _develop_all(self, run: Run, first: int) -> Iterator[Shot]:
+        for model in self.models:
+            yield from self._develop(run, model, first)
+
+    def _develop(self, run: Run, model: str, first: int = 0) -> Iterator[Shot]:
+        """The images from the moment on when the operation `first` is tried."""
+        operations = run.recording.operations
+        disk = Disk.before(run.recording, model)
+        darkroom = self._darkroom(run)
+        volatile = _volatile_files(run.recording, self.adapter.volatile)
+        begun = first == 0
+        for step in range(len(operations) + 1):
+            if step:
+                done = operations[step - 1]
+                disk.advance(done)
+                begun = begun or (done.kind == operation.TRY and done.number == first)
+                if done.kind == operation.TRY:
+                    continue  # The same files as before it, and no less is expected.
+            if not begun:
+                continue
+            coming = operations[step : step + IN_FLIGHT]
+            for cut in cuts(disk, coming, self.random, volatile):
+                yield self._shot(run, disk, coming, cut, darkroom)
+
+    def _shot(
+        self,
+        run: Run,
+        disk: Disk,
+        coming: Sequence[Operation],
+        cut: Cut,
+        darkroom: Darkroom,
+    ) -> Shot:
+        operations = run.recording.operations[: disk.step]
+        expectation, place = _expected(run, operations, self.adapter.may_lose)
+        before = f"{run.before}>" if run.before else ""
+        in_flight = len(pending(disk, coming)) > len(disk.writes) and cut.writes >> len(disk.writes)
+        crash = Crash(
+            f"{before}{cut}",
+            point_of(operations, coming if in_flight else ()),
+            "recovery" if run.before else place,
+            expectation,
+            _trouble(run) if cut.at == len(run.recording.operations) else (),
+        )
+        image = darkroom.develop(disk, coming, cut)
+        return Shot(crash, image, disk.model, run)
+
+    def pending_at(self, run: Run, model: str, at: int) -> tuple[int, int]:
+        """How many writes and names may be lost by a cut after so many operations."""
+        disk = self._disk_at(run, model, at)
+        coming = run.recording.operations[at : at + IN_FLIGHT]
+        return len(pending(disk, coming)), len(disk.namings)
+
+    def repeat(self, run: Run, model: str, cut_text: str) -> Shot:
+        """The shot of one cut of a recording. Raises ValueError."""
+        cut = Cut.of(cut_text)
+        disk = self._disk_at(run, model, cut.at)
+        coming = run.recording.operations[cut.at : cut.at + IN_FLIGHT]
+        return self._shot(run, disk, coming, cut, self._darkroom(run))
+
+    def _darkroom(self, run: Run) -> Darkroom:
+        pids = {done.pid for done in run.recording.operations}
+        return Darkroom(self.adapter.volatile, pids)
+
+    def _disk_at(self, run: Run, model: str, at: int) -> Disk:
+        operations = run.recording.operations
+        if at > len(operations):
+            raise ValueError(f"the run has {len(operations)} operations, the cut is after {at}")
+        disk = Disk.before(run.recording, model)
+        for done in operations[:at]:
+            disk.advance(done)
+        return disk
+
+
+def _perform(adapter: Adapter, folder: Path, ops: tuple[Op, ...], marks: Marks) -> None:
+    with frozen_chance():
+        perform(adapter, folder, ops, marks)
+
+
+def _recover(adapter: Adapter, folder: Path, marks: Marks) -> None:
+    with frozen_chance(1):
+        recover(adapter, folder, marks)
+
+
+def _expected(run: Run, done: Sequence[Operation], may_lose: int) -> tuple[Expectation, str]:
+    """What may be expected after these operations, and what was under way."""
+    if run.expectation is not None:
+        return run.expectation, "recovery"
+    tried = acked = 0
+    under_way = ""
+    for mark in done:
+        if mark.kind == operation.TRY:
+            tried = max(tried, mark.number)
+            under_way = {0: "opening", -1: "closing"}.get(mark.number, str(mark.number))
+        elif mark.kind == operation.ACK:
+            acked = max(acked, mark.number)
+            under_way = ""
+    seen = run.told.fingerprints
+    expectation = Expectation(run.ops[:tried], acked, tried, may_lose, seen)
+    return expectation, during(Told(under_way=under_way), run.ops)
+
+
+def _volatile_files(recording: Recording, patterns: frozenset[str]) -> set[int]:
+    """The numbers of the files that decide nothing."""
+    named = list(recording.files.items())
+    named += [(done.path, done.file) for done in recording.operations if done.path]
+    return {file for path, file in named if any(fnmatchcase(path, p) for p in patterns)}
+
+
+def _trouble(run: Run) -> tuple[str, ...]:
+    """What went wrong in a run that nothing had been done to."""
+    error = run.recording.error
+    return (f"the run failed without a crash: {error}",) if error else ()
+
+
+def point_of(done: Sequence[Operation], in_flight: Sequence[Operation] = ()) -> str:
+    """The kind of place after these operations: "after fsync log/data.mdb"."""
+    if in_flight:
+        return f"in {_said(in_flight[0])}"
+    last = next((o for o in reversed(done) if o.kind not in operation.MARKS), None)
+    return "before anything" if last is None else f"after {_said(last)}"
+
+
+def _said(done: Operation) -> str:
+    return f"{done.kind} {generalized(done.path or '.')}"
+
+
+def generalized(path: str) -> str:
+    """A path with its numbers left out: "segments/*/columns.wvc"."""
+    return re.sub(r"(?<![a-z])[0-9a-f]*\d[0-9a-f]*(?![a-z])", "*", path)
