@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -50,6 +50,8 @@ class Bench:
         self._started = time.monotonic()
         self._sound: dict[bytes, tuple[Op, ...]] = {}
         self._seen: set[bytes] = set()
+        self._in_hand: dict[bytes, list[Trial]] = {}
+        self._again: list[tuple[Trial, bytes]] = []
         self._judged: set[tuple[bytes, Expectation]] = set()
         self._checkers = Checkers(adapter, scratch)
 
@@ -60,12 +62,24 @@ class Bench:
     def put(self, trial: Trial) -> None:
         """Have a trial judged, some time."""
         self.result.tries += 1
-        digest = self._digest(trial)
+        self._put(trial, self._digest(trial))
+        self._put_again()
+
+    def _put_again(self) -> None:
+        while self._again:
+            self._put(*self._again.pop())
+
+    def _put(self, trial: Trial, digest: bytes) -> None:
         expectation = trial.crash.expectation
         if self._is_known(digest, expectation):
             self._count_on_timeline(trial, False)
             trial.forget()
             return
+        if digest in self._in_hand:
+            # What is found out about it soon may say all.
+            self._in_hand[digest].append(trial)
+            return
+        self._in_hand[digest] = []
         first = digest not in self._seen
         self._seen.add(digest)
         self._judged.add((digest, expectation._replace(fingerprints=())))
@@ -80,7 +94,9 @@ class Bench:
 
     def finish(self) -> None:
         """Wait for what is being judged."""
-        self._take(self._checkers.drain())
+        while self._checkers.busy:
+            self._take(self._checkers.finished(1.0))
+            self._put_again()
 
     def _task(self, trial: Trial, digest: bytes, first: bool) -> Task:
         folder = self._checkers.place()
@@ -105,8 +121,19 @@ class Bench:
         held = self._sound.get(digest)
         if held is None:
             return False
-        first = expectation.acked - expectation.may_lose
-        return first <= len(held) <= expectation.tried and expectation.ops[: len(held)] == held
+        first = max(0, expectation.acked - expectation.may_lose)
+        found = self._state_after(held)
+        return any(
+            self._state_after(expectation.ops[:k]) == found
+            for k in range(first, expectation.tried + 1)
+        )
+
+    def _state_after(self, ops: tuple[Op, ...]) -> Any:
+        """What tells the state after these operations."""
+        try:
+            return self._adapter.model(ops)
+        except NotImplementedError:
+            return ops
 
     def _take(self, judged: Iterable[tuple[Task, Verdict]]) -> None:
         for task, found in judged:
@@ -127,6 +154,7 @@ class Bench:
                 trial.forget()
             if self._progress is not None:
                 self._progress(result)
+            self._again += [(waiting, digest) for waiting in self._in_hand.pop(digest, [])]
 
     def _count_on_timeline(self, trial: Trial, failed: bool) -> None:
         run = trial.run

@@ -166,5 +166,5 @@ def _serve(adapter: Adapter, pipe: Connection) -> None:
             return
         with frozen_chance(2):
             verdict = judge.judge(folder, expectation)
-        pipe.send(verdict)
         shutil.rmtree(folder, ignore_errors=True)
+        pipe.send(verdict)

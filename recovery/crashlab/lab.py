@@ -34,7 +34,7 @@ from walvec.wal.errors import ParamError
 
 SHARES = {"point": 1, "kill": 2, POWER: 7}
 """How the time is shared between levels that have something left to try."""
-RANDOM_LENGTHS = (4, 14)
+RANDOM_LENGTHS = (4, 9)
 SHRINK_S = 15.0
 MAX_FINDINGS = 200
 MEMORY_DISK = Path("/dev/shm")

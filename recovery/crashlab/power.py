@@ -28,6 +28,8 @@ from walvec.crashlab.stage import Marks, Told, during, frozen_chance, perform, r
 RECOVERIES = 1
 """So many images of a recording have their recovery cut short, too."""
 DEPTH = 2
+SHORT, SHORT_SHARE = 3, 1 / 3
+"""Of the workloads of so few operations, which are many, only a part has one."""
 IN_FLIGHT = 8
 """So many operations after a cut are looked at: they may have been called before it."""
 
@@ -50,6 +52,18 @@ class Run(NamedTuple):
     trace: str
     before: str = ""
     expectation: Expectation | None = None
+
+
+class _Moment(NamedTuple):
+    """A place in a run: what may be expected there, what was under way, what kind of place it is,
+    and that of a write that was under way, the one of the number `whole`, if not -1."""
+
+    expectation: Expectation
+    during: str
+    point: str
+    in_point: str
+    whole: int
+    wrong: tuple[str, ...]
 
 
 class PowerLevel:
@@ -104,6 +118,8 @@ class PowerLevel:
             yield shot
             if shot.model != KILL or number % 7 == 0:
                 self._sample(sampled, shot, number)
+        if not anew and len(run.ops) <= SHORT and self.random.random() >= SHORT_SHARE:
+            sampled.clear()
         for shot in sampled:
             yield from self._recoveries(run, shot, scratch, DEPTH)
         self._tried.update(run.ops[:n] for n in range(1, len(run.ops) + 1))
@@ -136,50 +152,74 @@ class PowerLevel:
             yield from self._recoveries(run, chosen, scratch, depth - 1)
 
     def _develop_all(self, run: Run, first: int) -> Iterator[Shot]:
+        told: dict[int, list[int]] = {}
         for model in self.models:
-            yield from self._develop(run, model, first)
+            yield from self._develop(run, model, first, told)
 
-    def _develop(self, run: Run, model: str, first: int = 0) -> Iterator[Shot]:
-        """The images from the moment on when the operation `first` is tried."""
+    def _develop(
+        self, run: Run, model: str, first: int = 0, told: dict[int, list[int]] | None = None
+    ) -> Iterator[Shot]:
+        """The images from the moment on when the operation `first` is tried.
+
+        `told` is shared by the models: a moment at which no name may be lost is the same for two
+        of them if the same writes may be.
+        """
         operations = run.recording.operations
         disk = Disk.before(run.recording, model)
         darkroom = self._darkroom(run)
         volatile = _volatile_files(run.recording, self.adapter.volatile)
         begun = first == 0
+        developed: list[tuple[Cut, Image]] = []
         for step in range(len(operations) + 1):
             if step:
                 done = operations[step - 1]
                 disk.advance(done)
                 begun = begun or (done.kind == operation.TRY and done.number == first)
-                if done.kind == operation.TRY:
+                if done.kind == operation.TRY or done.file in volatile:
                     continue  # The same files as before it, and no less is expected.
-            if not begun:
-                continue
+                if done.kind != operation.ACK:
+                    developed = []
             coming = operations[step : step + IN_FLIGHT]
+            in_flight = _in_flight(disk, coming)
+            if not begun or (step and done.kind in operation.SYNCS and not in_flight):
+                continue  # What may be left after a sync might have been left before it.
+            if told is not None and _is_told(told, disk):
+                continue
+            moment = self._moment(run, disk, coming)
+            if developed:
+                for cut, image in developed:
+                    yield self._shot(run, moment, model, cut._replace(at=step), image)
+                continue
             for cut in cuts(disk, coming, self.random, volatile):
-                yield self._shot(run, disk, coming, cut, darkroom)
+                image = darkroom.develop(disk, coming, cut)
+                if not in_flight:
+                    developed.append((cut, image))
+                yield self._shot(run, moment, model, cut, image)
 
-    def _shot(
-        self,
-        run: Run,
-        disk: Disk,
-        coming: Sequence[Operation],
-        cut: Cut,
-        darkroom: Darkroom,
-    ) -> Shot:
+    def _moment(self, run: Run, disk: Disk, coming: Sequence[Operation]) -> _Moment:
         operations = run.recording.operations[: disk.step]
         expectation, place = _expected(run, operations, self.adapter.may_lose)
+        last = disk.step == len(run.recording.operations)
+        return _Moment(
+            expectation,
+            "recovery" if run.before else place,
+            point_of(operations),
+            point_of(operations, coming) if coming else "",
+            len(disk.writes) if _in_flight(disk, coming) else -1,
+            _trouble(run) if last else (),
+        )
+
+    def _shot(self, run: Run, moment: _Moment, model: str, cut: Cut, image: Image) -> Shot:
         before = f"{run.before}>" if run.before else ""
-        in_flight = len(pending(disk, coming)) > len(disk.writes) and cut.writes >> len(disk.writes)
+        in_flight = moment.whole >= 0 and cut.writes >> moment.whole
         crash = Crash(
             f"{before}{cut}",
-            point_of(operations, coming if in_flight else ()),
-            "recovery" if run.before else place,
-            expectation,
-            _trouble(run) if cut.at == len(run.recording.operations) else (),
+            moment.in_point if in_flight else moment.point,
+            moment.during,
+            moment.expectation,
+            moment.wrong,
         )
-        image = darkroom.develop(disk, coming, cut)
-        return Shot(crash, image, disk.model, run)
+        return Shot(crash, image, model, run)
 
     def pending_at(self, run: Run, model: str, at: int) -> tuple[int, int]:
         """How many writes and names may be lost by a cut after so many operations."""
@@ -192,7 +232,8 @@ class PowerLevel:
         cut = Cut.of(cut_text)
         disk = self._disk_at(run, model, cut.at)
         coming = run.recording.operations[cut.at : cut.at + IN_FLIGHT]
-        return self._shot(run, disk, coming, cut, self._darkroom(run))
+        image = self._darkroom(run).develop(disk, coming, cut)
+        return self._shot(run, self._moment(run, disk, coming), model, cut, image)
 
     def _darkroom(self, run: Run) -> Darkroom:
         pids = {done.pid for done in run.recording.operations}
@@ -234,6 +275,19 @@ def _expected(run: Run, done: Sequence[Operation], may_lose: int) -> tuple[Expec
     seen = run.told.fingerprints
     expectation = Expectation(run.ops[:tried], acked, tried, may_lose, seen)
     return expectation, during(Told(under_way=under_way), run.ops)
+
+
+def _is_told(told: dict[int, list[int]], disk: Disk) -> bool:
+    """Whether another model has had the same to lose now. Takes note of it if it has not."""
+    if disk.namings or disk.model == KILL:
+        return False
+    writes = [write.step for write in disk.writes]
+    return told.setdefault(disk.step, writes) is not writes and told[disk.step] == writes
+
+
+def _in_flight(disk: Disk, coming: Sequence[Operation]) -> bool:
+    """Whether a write had been called that is durable when it returns."""
+    return len(pending(disk, coming)) > len(disk.writes)
 
 
 def _volatile_files(recording: Recording, patterns: frozenset[str]) -> set[int]:

@@ -25,7 +25,7 @@ from walvec.wal.failpoints import POINTS
 
 OUT_OF_REACH = ("load.after-commit", "release.after-commit", "rebuild.after-delete")
 """Failpoints of the API and of `rebuild`."""
-SLOW = ("threads", "process")
+SLOW = ("threads", "process", "built", "merge", "fill")
 KNOWN = 1 << 14
 """What is found of so many workloads is kept."""
 NAMES = {"full": "walvec", "last-transaction": "walvec-last-transaction"}
