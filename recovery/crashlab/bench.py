@@ -13,8 +13,8 @@ from walvec.crashlab.adapter import Adapter, Op
 from walvec.crashlab.checkers import Checkers, Task
 from walvec.crashlab.image import DIGEST_SIZE
 from walvec.crashlab.judge import Expectation, Verdict
-from walvec.crashlab.power import Run
 from walvec.crashlab.result import Result
+from walvec.crashlab.run import Run
 from walvec.crashlab.trial import Trial
 
 KEPT_RUNS = 12

@@ -6,10 +6,8 @@ more: cuts within cuts are joined by ">".
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -23,7 +21,8 @@ from walvec.crashlab.judge import Expectation
 from walvec.crashlab.level import Crash
 from walvec.crashlab.operation import Operation, Recording
 from walvec.crashlab.recorder import Recorder
-from walvec.crashlab.stage import Marks, Told, during, frozen_chance, perform, recover
+from walvec.crashlab.run import Run, generalized, point_after, point_in
+from walvec.crashlab.stage import Marks, frozen_chance, perform, recover
 
 RECOVERIES = 1
 """So many images of a recording have their recovery cut short, too."""
@@ -41,17 +40,6 @@ class Shot(NamedTuple):
     image: Image
     model: str
     run: Run
-
-
-class Run(NamedTuple):
-    """A recorded run and what may be expected of it; of a recovery also the cut before it."""
-
-    ops: tuple[Op, ...]
-    recording: Recording
-    told: Told
-    trace: str
-    before: str = ""
-    expectation: Expectation | None = None
 
 
 class _Moment(NamedTuple):
@@ -167,7 +155,7 @@ class PowerLevel:
         operations = run.recording.operations
         disk = Disk.before(run.recording, model)
         darkroom = self._darkroom(run)
-        volatile = _volatile_files(run.recording, self.adapter.volatile)
+        volatile = run.volatile_files(self.adapter.volatile)
         begun = first == 0
         developed: list[tuple[Cut, Image]] = []
         for step in range(len(operations) + 1):
@@ -197,16 +185,15 @@ class PowerLevel:
                 yield self._shot(run, moment, model, cut, image)
 
     def _moment(self, run: Run, disk: Disk, coming: Sequence[Operation]) -> _Moment:
-        operations = run.recording.operations[: disk.step]
-        expectation, place = _expected(run, operations, self.adapter.may_lose)
-        last = disk.step == len(run.recording.operations)
+        expectation, place = run.expected(disk.step, self.adapter.may_lose)
+        in_flight = _in_flight(disk, coming)
         return _Moment(
             expectation,
-            "recovery" if run.before else place,
-            point_of(operations),
-            point_of(operations, coming) if coming else "",
-            len(disk.writes) if _in_flight(disk, coming) else -1,
-            _trouble(run) if last else (),
+            place,
+            point_after(run.recording.operations[: disk.step]),
+            point_in(coming[0]) if in_flight else "",
+            len(disk.writes) if in_flight else -1,
+            run.trouble(disk.step),
         )
 
     def _shot(self, run: Run, moment: _Moment, model: str, cut: Cut, image: Image) -> Shot:
@@ -259,24 +246,6 @@ def _recover(adapter: Adapter, folder: Path, marks: Marks) -> None:
         recover(adapter, folder, marks)
 
 
-def _expected(run: Run, done: Sequence[Operation], may_lose: int) -> tuple[Expectation, str]:
-    """What may be expected after these operations, and what was under way."""
-    if run.expectation is not None:
-        return run.expectation, "recovery"
-    tried = acked = 0
-    under_way = ""
-    for mark in done:
-        if mark.kind == operation.TRY:
-            tried = max(tried, mark.number)
-            under_way = {0: "opening", -1: "closing"}.get(mark.number, str(mark.number))
-        elif mark.kind == operation.ACK:
-            acked = max(acked, mark.number)
-            under_way = ""
-    seen = run.told.fingerprints
-    expectation = Expectation(run.ops[:tried], acked, tried, may_lose, seen)
-    return expectation, during(Told(under_way=under_way), run.ops)
-
-
 def _is_told(told: dict[int, list[int]], disk: Disk) -> bool:
     """Whether another model has had the same to lose now. Takes note of it if it has not."""
     if disk.namings or disk.model == KILL:
@@ -288,33 +257,3 @@ def _is_told(told: dict[int, list[int]], disk: Disk) -> bool:
 def _in_flight(disk: Disk, coming: Sequence[Operation]) -> bool:
     """Whether a write had been called that is durable when it returns."""
     return len(pending(disk, coming)) > len(disk.writes)
-
-
-def _volatile_files(recording: Recording, patterns: frozenset[str]) -> set[int]:
-    """The numbers of the files that decide nothing."""
-    named = list(recording.files.items())
-    named += [(done.path, done.file) for done in recording.operations if done.path]
-    return {file for path, file in named if any(fnmatchcase(path, p) for p in patterns)}
-
-
-def _trouble(run: Run) -> tuple[str, ...]:
-    """What went wrong in a run that nothing had been done to."""
-    error = run.recording.error
-    return (f"the run failed without a crash: {error}",) if error else ()
-
-
-def point_of(done: Sequence[Operation], in_flight: Sequence[Operation] = ()) -> str:
-    """The kind of place after these operations: "after fsync log/data.mdb"."""
-    if in_flight:
-        return f"in {_said(in_flight[0])}"
-    last = next((o for o in reversed(done) if o.kind not in operation.MARKS), None)
-    return "before anything" if last is None else f"after {_said(last)}"
-
-
-def _said(done: Operation) -> str:
-    return f"{done.kind} {generalized(done.path or '.')}"
-
-
-def generalized(path: str) -> str:
-    """A path with its numbers left out: "segments/*/columns.wvc"."""
-    return re.sub(r"(?<![a-z])[0-9a-f]*\d[0-9a-f]*(?![a-z])", "*", path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from walvec.crashlab import operation
 from walvec.crashlab.disk import Disk
-from walvec.crashlab.power import Run
 from walvec.crashlab.result import Step, Timeline
+from walvec.crashlab.run import Run
 
 UNCHANGED = frozenset({*operation.MARKS, *operation.SYNCS})
 

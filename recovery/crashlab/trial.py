@@ -16,7 +16,8 @@ from walvec.crashlab.kill import KillLevel
 from walvec.crashlab.level import Crash, Level
 from walvec.crashlab.plan import LEVELS, POWER, Plan
 from walvec.crashlab.points import PointLevel
-from walvec.crashlab.power import PowerLevel, Run
+from walvec.crashlab.power import PowerLevel
+from walvec.crashlab.run import Run
 from walvec.wal.errors import ParamError
 
 

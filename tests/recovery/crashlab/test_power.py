@@ -16,7 +16,8 @@ from walvec.crashlab.adapter import Adapter, Op, workload
 from walvec.crashlab.image import Image
 from walvec.crashlab.judge import Judge
 from walvec.crashlab.plain_adapter import PlainAdapter
-from walvec.crashlab.power import PowerLevel, Shot, generalized
+from walvec.crashlab.power import PowerLevel, Shot
+from walvec.crashlab.run import generalized
 from walvec.crashlab.stage import frozen_chance
 from walvec.crashlab.walvec_adapter import WalvecAdapter
 
