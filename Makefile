@@ -27,6 +27,7 @@ demo: $(USE)
 
 test: lint types
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/walvec crashlab run --budget 60s
 
 torture: $(DEV)
 	PYTHONPATH=tests $(BIN)/python -m torture $(ARGS)

@@ -130,7 +130,7 @@ if not TYPE_CHECKING:  # type checkers go on to refuse names that are not there
             value = import_module("walvec.stores").installed_version()
         elif name in _HOME_OF:
             value = getattr(import_module(f"walvec.{_HOME_OF[name]}"), name)
-        elif not name.startswith("_") and find_spec(f"walvec.{name}"):
+        elif name.isidentifier() and name[0] != "_" and find_spec(f"walvec.{name}"):
             value = import_module(f"walvec.{name}")
         else:
             return import_module("walvec.missing").missing_name(name)

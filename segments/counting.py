@@ -20,7 +20,8 @@ from walvec.wal.schema import Schema
 
 def count_rows(store: Store, info: CollectionInfo, partition: int | None = None) -> int:
     """Visible rows, of all partitions or of one. Where rows are not in memory the keys are read
-    from the log, once for each change of the collection's rows."""
+    from the log, once for each change of the collection's rows; what this handle has not read
+    yet is read whole and checked. Raises LogCorruptedException."""
     published = store.current()
     # What is loaded now, and not what was when the caller looked.
     info = published.collections.get(info.id, info)

@@ -13,6 +13,7 @@ import time
 import weakref
 from typing import Any
 
+from walvec.wal.gate import Gate
 from walvec.wal.log import Log
 
 REST_S = 30.0
@@ -78,6 +79,8 @@ def _in_child() -> None:
     _one_fork = threading.RLock()
     while _resting:
         store, rested = _resting.pop()
+        # This thread holds it, or a thread that is not here does.
+        store.log.gate = Gate()
         store.forked(rested)
 
 

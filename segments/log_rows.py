@@ -31,6 +31,7 @@ def read_rows(log: Log, txn: lmdb.Transaction, seq: int, schema: Schema) -> Rows
 
 def _rows_of(log: Log, entry: Entry, payload: memoryview, schema: Schema) -> Rows:
     check_payload(entry.header, payload)
+    log.sound.add(entry.header.seq)
     seq, event = entry.header.seq, entry.event
     assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
     try:
@@ -71,23 +72,29 @@ def read_segment(
 def read_pks(log: Log, extents: Extents, schema: Schema) -> tuple[Column, Array]:
     """The primary keys of entries, one after the other, and the seq of each, (n,) int64.
 
-    The payload digest of rows is not checked, so that the pages of their keys alone are touched.
-    That of deletes is: a wrong key would be another row's death. Raises LogCorruptedException.
+    Their payloads, whole, are checked the first time that this handle reads them: a wrong key
+    would be a wrong count, or another row's death. Raises LogCorruptedException.
     """
     pk = schema.primary
     parts = [empty_column(pk)]
     seqs = [np.empty(0, np.int64)]
+    before: Header | None = None
     for seq, n in extents:
         with log.reading() as txn:
-            entry, payload = log.read(txn, seq)
+            entry, payload = log.read(txn, seq, before)
+            before = entry.header
             event = entry.event
             assert isinstance(event, RowsInserted | RowsDeleted), f"entry {seq} carries no rows"
-            if isinstance(event, RowsDeleted):
+            unchecked = seq not in log.sound
+            if unchecked:
                 check_payload(entry.header, payload)
+                log.sound.add(seq)
             rows = decode_rows(event.n, event.layout, payload)
             first_id = event.first_id if isinstance(event, RowsInserted) else None
             column = with_auto_ids(rows, schema, first_id).columns[pk.id]
             parts.append(copied(column))
+            if unchecked:
+                unmap_pages([payload])
         seqs.append(np.full(n, seq, np.int64))
     return Column.concatenate(parts), np.concatenate(seqs)
 

@@ -156,7 +156,7 @@ class Store(ReadHandle):
             except MilvusException:
                 raise
             except lmdb.Error as error:
-                # Before the commit, by which everything else that LMDB may raise is told.
+                # Before the commit; after it those whose fate is unknown have an error already.
                 raise StoreUnusableException(
                     message=f"nothing of this command was stored, the log in {self.folder} cannot "
                     f"be written ({error}): its pages may be damaged, verify the store"
@@ -173,8 +173,8 @@ class Store(ReadHandle):
                 self._unclear = True
                 try:
                     self._writer.find_out(interrupt, batch)
-                except BaseException:
-                    refuse_unknown(batch)
+                except BaseException as trouble:
+                    refuse_unknown(batch, trouble)
                     raise
                 self._unclear = False
                 raise

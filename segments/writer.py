@@ -46,13 +46,13 @@ class Spoilt(Exception):
     """A command failed after some of its events: the transaction has to start again without it."""
 
 
-def refuse_unknown(batch: Sequence[Request[Command]]) -> None:
+def refuse_unknown(batch: Sequence[Request[Command]], error: BaseException) -> None:
     """What became of these commands could not be found out."""
     for request in batch:
         if request.error is None:
             request.error = StoreBrokenException(
-                message="a commit was interrupted, and so was finding out what became of it: "
-                "whether this command was stored, a look at its rows tells"
+                message=f"a commit was cut short, and so was finding out what became of it "
+                f"({error!r}): whether this command was stored, a look at its rows tells"
             )
 
 
@@ -89,6 +89,8 @@ class Writer:
             except (lmdb.MapFullError, Spoilt) as retry:
                 self.replica.own_txnid = 0
                 _abort(txn)
+                for request in batch:
+                    request.result = None  # of an entry that is not there
                 self.replica.restore()
                 if isinstance(retry, lmdb.MapFullError):
                     self.log.grow()
@@ -190,11 +192,17 @@ class Writer:
         except lmdb.MapFullError:
             raise  # nothing was written
         except (lmdb.Error, OSError) as error:
-            self.find_out(error, batch)
+            try:
+                self.find_out(error, batch)
+            except Exception as trouble:
+                refuse_unknown(batch, trouble)
+                raise
             return False
         self._commits += 1
         if self._commits % READER_CHECK_INTERVAL == 0:
-            self.log.env.reader_check()
+            # Housekeeping: what is committed is committed.
+            with contextlib.suppress(lmdb.Error):
+                self.log.env.reader_check()
         return True
 
     def find_out(self, error: BaseException, batch: list[Request[Command]]) -> None:

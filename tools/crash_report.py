@@ -13,9 +13,12 @@ from typing import Any
 
 from walvec.crashlab.result import Failure, Result
 from walvec.crashlab.tracing import TracingUnavailable
+from walvec.wal.errors import ParamError
 
 PLACE = "@DATA@"
 MAX_SHOWN = 400
+LOCAL = "<locals>"
+"""In the name of a class that was made in a function."""
 
 
 Runs = Sequence[tuple[str, Result]]
@@ -27,6 +30,21 @@ def write_report(path: str | os.PathLike[str], runs: Runs) -> None:
     place = Path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(report_html(runs), encoding="utf-8")
+
+
+def refuse_place(path: str | os.PathLike[str]) -> None:
+    """Raise ParamError if no report can be written there: to be asked before a long run."""
+    place = Path(path)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        was_there = place.exists()
+        with place.open("a"):
+            pass
+        if not was_there:
+            place.unlink()
+    except OSError as error:
+        message = f"the report cannot be written to {path}: {error.strerror}"
+        raise ParamError(message=message) from error
 
 
 def report_html(runs: Runs) -> str:
@@ -54,6 +72,8 @@ def _script_safe(data: Any) -> str:
 
 def command_for(plan: str) -> str:
     """The command that repeats a plan."""
+    if LOCAL in plan:
+        return f"pytest {shlex.quote(f'--crash-plan={plan}')}"
     return f"walvec crashlab run {shlex.quote(f'--plan={plan}')}"
 
 
@@ -62,7 +82,10 @@ def pasteable_test(failure: Failure) -> str:
     # Several of them may be pasted into one file.
     words = (failure.level, failure.model, failure.during, failure.cut)
     name = re.sub(r"\W+", "_", "_".join(filter(None, words)).lower())
-    return f"def test_{name}(crashlab):\n    crashlab.repeat({failure.plan!r})\n"
+    # Nobody else can find a class that a function has made.
+    adapter = failure.plan.split("/")[0].rpartition(".")[2] if LOCAL in failure.plan else ""
+    more = f", {adapter}()" if adapter else ""
+    return f"def test_{name}(crashlab):\n    crashlab.repeat({failure.plan!r}{more})\n"
 
 
 def untraced(error: TracingUnavailable) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import traceback
 
+from walvec.crashlab.adapter import Adapter
 from walvec.crashlab.disk import MODELS
 from walvec.crashlab.lab import run, run_plan
 from walvec.crashlab.mutants import MUTANTS, mutant_named
@@ -48,13 +50,24 @@ def _repeat(options: argparse.Namespace) -> Result:
     return run_plan(options.plan, cases=options.cases)
 
 
+def _adapter_of(name: str) -> Adapter:
+    """An adapter; where the user's code cannot make it, where that fails, as wrong usage."""
+    try:
+        return adapter_named(name)
+    except ParamError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        raise ParamError(message=f"{name} cannot be made: {type(error).__name__}") from error
+
+
 def _try_all(options: argparse.Namespace) -> Result:
-    budget = budget_of(options.budget or DEFAULT_BUDGET)
+    budget = budget_of(DEFAULT_BUDGET if options.budget is None else options.budget)
     if options.length is not None and options.length < 0:
         raise ParamError(message=f"--length {options.length} is less than 0")
     with run_progress(budget) as progress:
         return run(
-            adapter_named(options.adapter or SUBJECT),
+            _adapter_of(SUBJECT if options.adapter is None else options.adapter),
             levels=names_of(options.level) or LEVELS,
             models=names_of(options.model) or MODELS,
             ops=names_of(options.ops),

@@ -14,7 +14,7 @@ from walvec.crashlab.disk import MODELS
 from walvec.crashlab.plan import LEVELS
 from walvec.crashlab.tracing import TracingUnavailable
 from walvec.tools.crash_options import DEFAULT_BUDGET
-from walvec.tools.crash_report import untraced
+from walvec.tools.crash_report import refuse_place, untraced
 from walvec.wal.errors import ParamError
 
 FINDINGS, USAGE = 1, 2
@@ -75,6 +75,8 @@ def _act(place: str, options: argparse.Namespace) -> int:
     act: Callable[[argparse.Namespace], int]
     act = getattr(import_module(f"walvec.tools.{module}"), function)
     try:
+        if getattr(options, "report", None) is not None:
+            refuse_place(options.report)
         return act(options)
     except ParamError as error:
         print(f"walvec crashlab: {error.message}", file=sys.stderr)

@@ -194,7 +194,8 @@ def arm_from(text: str) -> None:
     for item in filter(None, text.split(";")):
         name, _, action = item.partition("=")
         action, _, at = action.partition("@")
-        _from_text[item] = _arm([name.strip()], action.strip(), int(at or 1))
+        number = int(at) if at.strip().isdecimal() else 0 if at else 1
+        _from_text[item] = _arm([name.strip()], action.strip(), number)
 
 
 def _arm(points: Collection[str], action: str | Action, at: int) -> Countdown:
@@ -235,4 +236,6 @@ def _say_unfired() -> None:
 
 
 atexit.register(_say_unfired)
+# A forked child has armed nothing of this: its parent will say it.
+os.register_at_fork(after_in_child=_from_text.clear)
 arm_from(os.environ.get(VARIABLE, ""))

@@ -23,25 +23,14 @@ from typing import Any
 import lmdb
 
 from walvec.wal.data_file import DataFile
-from walvec.wal.entry import (
-    Header,
-    Payload,
-    encode_entry,
-)
-from walvec.wal.environment import (
-    ENTRIES,
-    has_reader_table,
-    open_environment,
-)
-from walvec.wal.errors import (
-    MemoryException,
-    StoreBrokenException,
-    StoreClosedException,
-)
+from walvec.wal.entry import Header, Payload, encode_entry
+from walvec.wal.environment import ENTRIES, has_reader_table, open_environment
+from walvec.wal.errors import MemoryException, StoreBrokenException, StoreClosedException
 from walvec.wal.events import Event, encode_body
 from walvec.wal.gate import Gate
 from walvec.wal.reader_lock import no_commit
 from walvec.wal.scan import KEY, Entry, Position, position_at, read_entries, read_entry
+from walvec.wal.seq_set import SeqSet
 
 __all__ = ["DURABILITIES", "KEY", "WRITER_LOCK", "Entry", "Log", "Position"]
 
@@ -51,7 +40,10 @@ WRITER_LOCK = "writer.lock"
 
 
 class Log:
-    """A handle on the log of one store. Reads from any thread, write transactions from one."""
+    """A handle on the log of one store. Reads from any thread, write transactions from one.
+
+    `sound` are the entries whose payload this handle has found to match its digest.
+    """
 
     def __init__(
         self,
@@ -70,9 +62,8 @@ class Log:
         self.read_only = read_only
         self.durability = durability
         self._reads_first = reads_first
-        # As long as it only reads, it may also be on a read-only medium.
-        self._has_table = has_reader_table(folder, read_only or reads_first)
         self.gate = Gate()
+        self.sound = SeqSet()
         self._pid = os.getpid()
         self._closed = False
         self._generation = 0
@@ -83,6 +74,8 @@ class Log:
             self.folder, read_only=not writing, metasync=self.durability == "full"
         )
         self._writing = writing
+        # As long as it only reads, it may also be on a read-only medium.
+        self._has_table = has_reader_table(self.folder, not writing)
         self._entries = self._databases[ENTRIES]
         self._data = DataFile(self.folder)
         self._generation += 1
@@ -104,6 +97,7 @@ class Log:
         self.check_process()
         with self.gate.alone():
             if generation in (None, self._generation):
+                self.sound.clear()
                 self._close()
                 self._open(writing=not self.read_only and not self._reads_first)
 
@@ -124,7 +118,6 @@ class Log:
         Without transactions, closing the inherited environment touches nothing that the parent
         shares: its locks and reader slots belong to its pid.
         """
-        self.gate = Gate()
         self._pid = os.getpid()
 
     def newest_txnid(self) -> int:

@@ -144,6 +144,9 @@ def sync_names(folder: Path) -> None:
 def refusal(error: Exception, what: str) -> MilvusException:
     """An error of the operating system or of LMDB as one of ours; `what` failed."""
     reason = getattr(error, "strerror", None) or str(error)
+    name = getattr(error, "filename", None)
+    if name is not None and os.fsdecode(name) not in what:
+        reason = f"{reason}: {os.fsdecode(name)}"
     if says_disk_full(error):
         return DiskFullException(message=f"{what}: {reason}; make room")
     return StoreUnusableException(message=f"{what}: {reason}")

@@ -75,17 +75,24 @@ def read_entry(
 
 
 def _sound(txn: lmdb.Transaction, database: Any, seq: int) -> tuple[Header, bytes, Any]:
-    value = _value(txn, database, seq)
-    # Both first: after a damaged page LMDB lets nothing more be read in this transaction.
-    previous = _value(txn, database, seq - 1) if seq > 1 else None
-    try:
-        chain = GENESIS if previous is None else decode_header(seq - 1, previous, None)[0].chain
-        header, body = decode_header(seq, value, chain)
-    except (LogCorruptedException, FormatException):
-        if seq > 1:
-            _sound(txn, database, seq - 1)  # it may be the entry before it that is damaged
-        raise
-    return header, body, value
+    value = current = _value(txn, database, seq)
+    wrong: MilvusException | None = None
+    for place in range(seq, 0, -1):
+        # Both first: after a damaged page LMDB lets nothing more be read in this transaction.
+        previous = _value(txn, database, place - 1) if place > 1 else None
+        try:
+            before = (
+                GENESIS if previous is None else decode_header(place - 1, previous, None)[0].chain
+            )
+            header, body = decode_header(place, current, before)
+        except (LogCorruptedException, FormatException) as error:
+            wrong, current = error, previous  # it may be the entry before it that is damaged
+            continue
+        if wrong is None:
+            return header, body, value
+        break
+    assert wrong is not None
+    raise wrong
 
 
 def _value(txn: lmdb.Transaction, database: Any, seq: int) -> Any:

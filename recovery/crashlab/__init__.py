@@ -19,6 +19,7 @@ from walvec.crashlab.adapter import Adapter, Op
 from walvec.crashlab.lab import run, run_plan
 from walvec.crashlab.ready import adapter_named
 from walvec.crashlab.result import Failure, Result
+from walvec.crashlab.stage import ack
 from walvec.crashlab.walvec_adapter import WalvecAdapter
 from walvec.wal.failpoints import hit, register
 
@@ -28,6 +29,7 @@ __all__ = [
     "Op",
     "Result",
     "WalvecAdapter",
+    "ack",
     "adapter_named",
     "hit",
     "register",

@@ -15,6 +15,8 @@ from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from walvec.wal.errors import ParamError
+
 
 class Op(NamedTuple):
     """One operation: what is done, and its place in the workload, from 1.
@@ -43,6 +45,9 @@ class Adapter(ABC):
     images that differ in them alone count as one."""
     may_lose = 0
     """How many acknowledged operations a power cut may take: 0 for a store that promises."""
+    promises_later = False
+    """Whether `apply` returns before the store has promised. Then `walvec.crashlab.ack(op)` says
+    when it has, and with that has promised all before it, too; what is never said is no promise."""
     reopen_errors: tuple[type[BaseException], ...] = (Exception,)
     """What a handle raises that has to be opened again, after an error within it."""
 
@@ -57,7 +62,8 @@ class Adapter(ABC):
 
     @abstractmethod
     def apply(self, handle: Any, op: Op) -> None:
-        """Do an operation, and return once the store has promised that it is durable."""
+        """Do an operation, and return once the store has promised that it is durable (or see
+        `promises_later`)."""
 
     @abstractmethod
     def state(self, handle: Any) -> Any:
@@ -107,6 +113,18 @@ class Adapter(ABC):
 def name_of(adapter: Adapter) -> str:
     """What plans call an adapter: its name, or "module:class"."""
     return adapter.name or f"{type(adapter).__module__}:{type(adapter).__qualname__}"
+
+
+def refuse_names(adapter: Adapter) -> None:
+    """Raise ParamError for operations that no plan can name."""
+    name, commands = name_of(adapter), adapter.commands
+    if not commands or isinstance(commands, str):
+        raise ParamError(message=f'{name} names no operations: say commands = ("put", "delete")')
+    for command in (*commands, *adapter.all_commands):
+        if not isinstance(command, str) or not command.strip() or set(command) & set("/,"):
+            raise ParamError(
+                message=f"{name} has the operation {command!r}: it must be a text without / and ,"
+            )
 
 
 def workload(names: Sequence[str]) -> tuple[Op, ...]:

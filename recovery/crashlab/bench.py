@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +34,8 @@ class Bench:
     """Judges trials with a pool of checkers, and counts them in a result.
 
     A state is known again by its bytes. It need not be judged anew where the one judgement says
-    all: it was sound, and what it held is among what is expected now.
+    all: it was sound, and what it held is among what is expected now. Where the level itself has
+    found something wrong, in the process that was stopped, that is told whatever is left on disk.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Bench:
         self._started = time.monotonic()
         self._sound: dict[bytes, tuple[Op, ...]] = {}
         self._seen: set[bytes] = set()
+        self._failed: set[bytes] = set()
         self._in_hand: dict[bytes, list[Trial]] = {}
         self._again: list[tuple[Trial, bytes]] = []
         self._judged: set[tuple[bytes, Expectation]] = set()
@@ -71,7 +75,7 @@ class Bench:
 
     def _put(self, trial: Trial, digest: bytes) -> None:
         expectation = trial.crash.expectation
-        if self._is_known(digest, expectation):
+        if not trial.crash.wrong and self._is_known(digest, expectation):
             self._count_on_timeline(trial, False)
             trial.forget()
             return
@@ -109,10 +113,13 @@ class Bench:
         assert trial.folder is not None
         hashed = blake3()
         for path in sorted(trial.folder.rglob("*")):
-            name = path.relative_to(trial.folder)
-            hashed.update(f"{name}\0".encode())
-            if path.is_file() and not any(name.match(v) for v in self._adapter.volatile):
-                hashed.update(path.read_bytes())
+            name = os.fsencode(path.relative_to(trial.folder))
+            if path.is_dir():
+                hashed.update(name + b"/\0")
+                continue
+            hashed.update(name + b"\0")
+            if not any(fnmatchcase(os.fsdecode(name), v) for v in self._adapter.volatile):
+                hashed.update(blake3(path.read_bytes()).digest(DIGEST_SIZE))
         return hashed.digest(DIGEST_SIZE)
 
     def _is_known(self, digest: bytes, expectation: Expectation) -> bool:
@@ -143,11 +150,13 @@ class Bench:
             result.seconds = time.monotonic() - self._started
             place = (trial.kind, trial.crash.point, trial.crash.during)
             # A state that was seen before, with more or less expected, was counted there.
-            if first or not verdict.ok:
-                result.count(*place, not verdict.ok, new=first)
-            if verdict.ok:
+            failed = not verdict.ok and digest not in self._failed
+            if first or failed:
+                result.count(*place, failed, new=first)
+            if verdict.ok and not verdict.between:
                 self._sound[digest] = trial.crash.expectation.ops[: verdict.kept]
-            else:
+            if not verdict.ok:
+                self._failed.add(digest)
                 self.findings.append(Finding(trial, verdict))
             self._count_on_timeline(trial, not verdict.ok)
             if verdict.ok:

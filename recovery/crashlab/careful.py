@@ -11,7 +11,7 @@ from typing import Any
 
 from walvec.crashlab.adapter import Adapter, Op
 from walvec.crashlab.judge import Judge, shown
-from walvec.crashlab.stage import CLOSING, OPENING, PLACES, Marks
+from walvec.crashlab.stage import CLOSING, OPENING, PLACES, Marks, apply
 from walvec.wal.failpoints import Countdown
 
 
@@ -77,9 +77,7 @@ class CarefulUser:
         return len(self._ops), len(self._ops)
 
     def _apply(self, handle: Any, op: Op) -> None:
-        self._marks.attempt(op.number)
-        self._adapter.apply(handle, op)
-        self._marks.ack(op.number, self._adapter.fingerprint(handle))
+        apply(self._adapter, handle, op, self._marks)
 
     def _look(self, handle: Any, acked: int, tried: int) -> int | None:
         """How many operations the handle's state is the result of; None if it is of no use."""

@@ -14,7 +14,6 @@ import shutil
 import signal
 import tempfile
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterator
 from multiprocessing import Pipe
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 
 from walvec.crashlab.adapter import Adapter
 from walvec.crashlab.judge import Expectation, Judge, Verdict
-from walvec.crashlab.stage import frozen_chance
+from walvec.crashlab.stage import fork, frozen_chance, take_interrupts
 
 DEADLINE_S = 30.0
 AHEAD = 32
@@ -112,9 +111,7 @@ class _Checker:
         self.tasks: deque[Task] = deque()
         self.since = time.monotonic()
         self.pipe, theirs = Pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: see stage.py
-            self.pid = os.fork()
+        self.pid = fork()
         if self.pid == 0:
             code = 1
             try:
@@ -151,7 +148,7 @@ class _Checker:
 
 def _serve(adapter: Adapter, pipe: Connection) -> None:
     """Judge until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    take_interrupts(signal.SIG_IGN)
     # What a store says about damage, or a signal, is what the verdict is about.
     faulthandler.disable()
     logging.disable(logging.CRITICAL)

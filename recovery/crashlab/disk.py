@@ -3,14 +3,15 @@
 Three models of what a file system keeps:
 
 - `kill`: everything that was written is there. No power was cut; the process was killed.
-- `ext4`: names (create, rename, unlink, ...) are a journal, of which a first part survives; any
-  fsync makes all names so far durable. Of the writes and truncations of a file that are not
-  synced any subset survives, each write perhaps torn. Harsher than ext4 on the order of data,
-  true to it on names and on delayed allocation.
+- `ext4`: names (create, rename, unlink, ...) are a journal, of which a first part survives; an
+  fsync makes it durable as far as the last change to the file or folder that is synced. Of the
+  writes and truncations of a file that are not synced any subset survives, each write perhaps
+  torn. Harsher than ext4 on the order of data, true to it on names and on delayed allocation.
 - `posix`: as ext4, but of the names, too, any subset survives until their folder is synced.
 
 fsync and fdatasync make durable what had returned before they were called; a write to a file
-opened with O_DSYNC is durable when it returns, with whatever else lies in the same pages.
+opened with O_DSYNC is durable when it returns, with whatever else lies in the same pages and what
+was cut off the file before.
 (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, is where such models come
 from; LazyFS and ALICE have others.)
 """
@@ -66,6 +67,7 @@ class Disk:
     _tree: dict[int, dict[str, int]] = field(default_factory=lambda: {ROOT: {}})
     _sizes: dict[int, int] = field(default_factory=dict)
     _journaled: dict[int, int] = field(default_factory=dict)
+    _changed: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def before(cls, recording: Recording, model: str) -> Disk:
@@ -112,12 +114,12 @@ class Disk:
             self._sizes[done.file] = grown
             # The size of a file is in the journal: a datasync of it commits that, too.
             self._journaled[done.file] = self.step
+        self._changed[done.file] = self.step
         self.writes.append(Write(self.step, done.file, done))
         if self.model == KILL:
             self._keep_writes(lambda _: True)
         elif done.durable:
-            pages = _pages(done)
-            self._keep_writes(lambda w: w.file == done.file and _touches(w.operation, pages))
+            self._keep_pages(done)
             self._keep_journal(self._journaled.get(done.file, 0))
 
     def _name(self, done: Operation) -> None:
@@ -134,6 +136,8 @@ class Disk:
             changes = [target] if done.kind == operation.LINK else [(folder, name, 0), target]
         for place, what, file in changes:
             _put(self._tree[place], what, file)
+            self._changed[place] = self.step
+        self._changed[done.file] = self.step
         self.namings.append(Naming(self.step, tuple(changes)))
         if self.model == KILL:
             self._keep_names(lambda _: True)
@@ -147,13 +151,29 @@ class Disk:
             return
         self._keep_writes(lambda w: w.file == done.file and w.step <= until)
         if self.model == POSIX:
-            # A rename into another folder is durable with that one.
-            self._keep_names(lambda n: n.changes[-1][0] == done.file and n.step <= until)
+            steps = self._named_in(done.file, until)
+            self._keep_names(lambda n: n.step in steps)
         elif done.kind == operation.SYNC or done.file in self._tree:
-            # A datasync of a folder, too, makes ext4 commit its whole journal.
-            self._keep_names(lambda n: n.step <= until)
+            # Of a file that has not changed since, there is nothing to commit.
+            self._keep_journal(min(until, self._changed.get(done.file, 0)))
         else:
             self._keep_journal(min(until, self._journaled.get(done.file, 0)))
+
+    def _named_in(self, folder: int, until: int) -> set[int]:
+        """The namings so far that a sync of a folder makes durable under posix.
+
+        A rename into another folder is durable with that one, and what it took away there, too:
+        whatever had given it the name that it moved must not do so after it.
+        """
+        steps: set[int] = set()
+        names: set[tuple[int, str]] = set()
+        for naming in reversed(self.namings):
+            own = {change[:2] for change in naming.changes}
+            synced = naming.changes[-1][0] == folder and naming.step <= until
+            if synced or names & own:
+                steps.add(naming.step)
+                names |= own
+        return steps
 
     def _keep_journal(self, until: int) -> None:
         """Under ext4 the names are one journal: what commits a file's size commits them."""
@@ -169,6 +189,37 @@ class Disk:
                 self.durable_at[write.step] = self.step
             else:
                 pending.append(write)
+        self.writes = pending
+
+    def _keep_pages(self, done: Operation) -> None:
+        """Make durable what lies in the pages of a write, and how the file was cut before.
+
+        What the same writes have put elsewhere may still be lost, but not what was cut off: it
+        must not come back.
+        """
+        pages = _pages(done)
+        content = self.contents.setdefault(done.file, bytearray())
+        pending: list[Write] = []
+        for write in self.writes:
+            if write.file != done.file:
+                pending.append(write)
+            elif write.operation.kind == operation.TRUNCATE:
+                apply_write(content, write.operation)
+                size = write.operation.offset
+                pending = [
+                    part
+                    for w in pending
+                    for part in (_parts(w, 0, size) if w.file == done.file else [w])
+                ]
+            else:
+                for part in _parts(write, pages.start * PAGE, pages.stop * PAGE):
+                    apply_write(content, part.operation)
+                pending += _parts(write, 0, pages.start * PAGE)
+                pending += _parts(write, pages.stop * PAGE)
+        left = {write.step for write in pending}
+        for step in {write.step for write in self.writes} - left:
+            self.durable_at[step] = self.step
+        self.versions[done.file] = self.step
         self.writes = pending
 
     def _keep_names(self, kept: Callable[[Naming], bool]) -> None:
@@ -204,18 +255,17 @@ class Disk:
         return files, sorted(folders)
 
 
-def apply_write(content: bytearray, done: Operation, length: int | None = None) -> None:
-    """Carry out a write, or its first `length` bytes, or a truncation."""
+def apply_write(content: bytearray, done: Operation) -> None:
+    """Carry out a write or a truncation."""
     if done.kind == operation.TRUNCATE:
         del content[done.offset :]
         content.extend(bytes(done.offset - len(content)))
         return
-    data = done.data if length is None else done.data[:length]
-    if not data:
+    if not done.data:
         return
     if len(content) < done.offset:
         content.extend(bytes(done.offset - len(content)))
-    content[done.offset : done.offset + len(data)] = data
+    content[done.offset : done.offset + len(done.data)] = done.data
 
 
 def _put(entries: dict[str, int], name: str, file: int) -> None:
@@ -229,8 +279,12 @@ def _pages(done: Operation) -> range:
     return range(done.offset // PAGE, -(-(done.offset + len(done.data)) // PAGE))
 
 
-def _touches(done: Operation, pages: range) -> bool:
-    if done.kind == operation.TRUNCATE:
-        return False
-    own = _pages(done)
-    return own.start < pages.stop and pages.start < own.stop
+def _parts(write: Write, first: int, end: int | None = None) -> list[Write]:
+    """What a write puts between these bytes of the file: one write, or none."""
+    done = write.operation
+    last = done.offset + len(done.data)
+    first, end = max(first, done.offset), last if end is None else min(end, last)
+    if first >= end:
+        return []
+    data = done.data[first - done.offset : end - done.offset]
+    return [write._replace(operation=done._replace(offset=first, data=data))]

@@ -6,13 +6,13 @@ imported), a text and a number with an index each; a few sealed segments, and ro
 
 from __future__ import annotations
 
-import atexit
 import functools
 import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +252,8 @@ def copy_store(source: Path, folder: Path) -> Path:
 def _filled(seed: int) -> Path:
     """A store that is made once in a process, and goes with it."""
     place = tempfile.TemporaryDirectory(prefix="walvec-faults-")
-    atexit.register(place.cleanup)
+    # Not atexit, which the workers of a pool do without.
+    Finalize(None, place.cleanup, exitpriority=0)
     folder = Path(place.name) / "store"
     fill(folder, seed=seed)
     return folder

@@ -94,10 +94,15 @@ def run_faults(
     # Forked workers, which know all cases; each forks children of its own for what may hurt.
     workers = ProcessPoolExecutor(min(WORKERS, os.cpu_count() or 1), get_context("fork"))
     with workers as pool:
-        for result in pool.map(partial(_run_alone, seed), names or FAULTS):
-            found.append(result)
-            if progress is not None:
-                progress(list(found))
+        try:
+            for result in pool.map(partial(_run_alone, seed), names or FAULTS):
+                found.append(result)
+                if progress is not None:
+                    progress(list(found))
+        except BaseException:
+            # As of Ctrl-C: those that are not begun are not run.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return found
 
 

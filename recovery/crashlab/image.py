@@ -2,8 +2,9 @@
 
 A cut is text: "17.w5.n3.t2-512" is a cut after the 17th operation, where of the writes that are
 not durable those of the bits 5 (the first and the third) survive, of the names those of the bits
-3, and of the third write only the first 512 bytes. A write that was to be durable on its return
-and had been called when the power was cut counts as one that is not durable yet.
+3, and of the third write only the first 512 bytes; "t2-512+4096" if also those from the byte 4096
+on survive: the pages of a write reach the disk in any order. A write that was to be durable on its
+return and had been called when the power was cut counts as one that is not durable yet.
 """
 
 from __future__ import annotations
@@ -26,21 +27,37 @@ EVERY_SUBSET = 4
 """Up to so many writes and names that are not durable, every subset of them is tried."""
 SINGLES = 24
 """Of more, so many of the newest are dropped one by one, or kept alone."""
+FILES = 6
+"""Of so many files all is dropped, or they alone are kept."""
 RANDOM_SUBSETS = 6
 DIGEST_SIZE = 16
-_CUT = re.compile(r"(\d+)\.w([0-9a-f]+)\.n([0-9a-f]+)((?:\.t\d+-\d+)*)")
+_TEAR = r"\.t(\d+)-(\d+)(?:\+(\d+))?"
+_CUT = re.compile(rf"(\d+)\.w([0-9a-f]+)\.n([0-9a-f]+)((?:{_TEAR})*)")
+
+
+class Tear(NamedTuple):
+    """Of the write of this number the first `length` bytes survive, and those from `resumed` on,
+    if it is not 0. At its end that says that the file has grown and the bytes are not there."""
+
+    write: int
+    length: int
+    resumed: int = 0
+
+    def __str__(self) -> str:
+        text = f".t{self.write}-{self.length}"
+        return f"{text}+{self.resumed}" if self.resumed else text
 
 
 class Cut(NamedTuple):
-    """Where and how: bits of the writes and names that survive, and (write, bytes of it)."""
+    """Where and how: bits of the writes and names that survive, and writes that are torn."""
 
     at: int
     writes: int
     names: int
-    tears: tuple[tuple[int, int], ...] = ()
+    tears: tuple[Tear, ...] = ()
 
     def __str__(self) -> str:
-        tears = "".join(f".t{write}-{length}" for write, length in self.tears)
+        tears = "".join(map(str, self.tears))
         return f"{self.at}.w{self.writes:x}.n{self.names:x}{tears}"
 
     @classmethod
@@ -49,9 +66,9 @@ class Cut(NamedTuple):
         match = _CUT.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not a cut such as 17.w5.n3.t2-512")
-        at, writes, names, tears = match.groups()
-        pairs = (part.split("-") for part in tears.split(".t")[1:])
-        torn = tuple((int(write), int(length)) for write, length in pairs)
+        at, writes, names, tears = match.groups()[:4]
+        found = re.findall(_TEAR, tears)
+        torn = tuple(Tear(int(n), int(length), int(on or 0)) for n, length, on in found)
         return cls(int(at), int(writes, 16), int(names, 16), torn)
 
 
@@ -84,8 +101,8 @@ class Darkroom:
     def develop(self, disk: Disk, coming: Sequence[Operation], cut: Cut) -> Image:
         """The image of a cut. `coming` are the operations that had been called."""
         writes = pending(disk, coming)
-        tears = dict(cut.tears)
-        kept: dict[int, list[tuple[Write, int | None]]] = {}
+        tears = {tear.write: tear for tear in cut.tears}
+        kept: dict[int, list[tuple[Write, Tear | None]]] = {}
         for number, write in enumerate(writes):
             if cut.writes >> number & 1:
                 kept.setdefault(write.file, []).append((write, tears.get(number)))
@@ -104,20 +121,34 @@ class Darkroom:
         return Image(files, tuple(folders), hashed.digest(DIGEST_SIZE))
 
     def _content(
-        self, disk: Disk, file: int, kept: list[tuple[Write, int | None]]
+        self, disk: Disk, file: int, kept: list[tuple[Write, Tear | None]]
     ) -> tuple[bytes, bytes]:
         """Bytes and digest of a file of which these writes survive."""
-        key = (file, disk.versions.get(file, 0), tuple((w.step, length) for w, length in kept))
+        parts = tuple((w.step, w.operation.offset, tear and tear[1:]) for w, tear in kept)
+        key = (file, disk.versions.get(file, 0), parts)
         found = self._contents.get(key)
         if found is None:
             content = bytearray(disk.contents.get(file, b""))
-            for write, length in kept:
-                apply_write(content, write.operation, length)
+            for write, tear in kept:
+                _apply(content, write.operation, tear)
             found = bytes(content), blake3(content).digest(DIGEST_SIZE)
             if len(self._contents) > 1000:
                 self._contents.clear()
             self._contents[key] = found
         return found
+
+
+def _apply(content: bytearray, done: Operation, tear: Tear | None) -> None:
+    """Carry out a write or a truncation, or what a tear leaves of it."""
+    if tear is None:
+        apply_write(content, done)
+        return
+    apply_write(content, done._replace(data=done.data[: tear.length]))
+    if tear.resumed:
+        end = done.offset + len(done.data)
+        content.extend(bytes(max(0, end - len(content))))
+        rest = done.data[tear.resumed :]
+        apply_write(content, done._replace(offset=end - len(rest), data=rest))
 
 
 def pending(disk: Disk, coming: Sequence[Operation]) -> list[Write]:
@@ -172,10 +203,20 @@ def _cuts(disk: Disk, writes: list[Write], random: Random, volatile: Set[int]) -
             subset = sum(1 << number for i, number in enumerate(telling) if bits >> i & 1)
             for kept in names:
                 yield Cut(at, dull | subset, kept)
+    else:
+        # Files reach the disk one by one.
+        for file in list(dict.fromkeys(writes[number].file for number in reversed(telling)))[
+            :FILES
+        ]:
+            own = sum(1 << number for number in telling if writes[number].file == file)
+            yield Cut(at, every_write & ~own, every_name)
+            yield Cut(at, dull | own, every_name)
     for number in newest[-3:]:
-        for length in _tears(writes[number].operation, random):
-            yield Cut(at, every_write, every_name, ((number, length),))
-            yield Cut(at, 1 << number, every_name, ((number, length),))
+        for tear in _tears(number, writes[number].operation, random):
+            yield Cut(at, every_write, every_name, (tear,))
+            yield Cut(at, 1 << number, every_name, (tear,))
+        for hole in _holes(number, writes[number].operation, disk.model, random):
+            yield Cut(at, every_write, every_name, (hole,))
     for _ in range(RANDOM_SUBSETS if n + m > 1 else 0):
         yield _random_cut(at, writes, names, random)
 
@@ -202,22 +243,40 @@ def _random_cut(at: int, writes: list[Write], names: list[int], random: Random) 
     kept = random.getrandbits(len(writes)) if writes else 0
     tears = []
     for number, write in enumerate(writes):
-        if kept >> number & 1 and random.random() < 0.3:
-            lengths = _tears(write.operation, random)
-            if lengths:
-                tears.append((number, random.choice(lengths)))
+        found = _tears(number, write.operation, random)
+        if found and kept >> number & 1 and random.random() < 0.3:
+            tears.append(random.choice(found))
     return Cut(at, kept, random.choice(names), tuple(tears))
 
 
-def _tears(write: Operation, random: Random) -> list[int]:
-    """Lengths at which a write may be torn: at borders of sectors, and of pages."""
+def _tears(number: int, write: Operation, random: Random) -> list[Tear]:
+    """The write torn at borders of sectors, and of pages."""
+    found: set[int] = set()
+    for unit in (SECTOR, PAGE):
+        if borders := _borders(write, unit):
+            found.update((borders[0], borders[-1], borders[random.randrange(len(borders))]))
+    return [Tear(number, length) for length in sorted(found)]
+
+
+def _holes(number: int, write: Operation, model: str, random: Random) -> list[Tear]:
+    """The write without its first part, and without one in the midst; under posix also without
+    all, though the file has grown."""
     if write.kind != operation.WRITE:
         return []
-    end = len(write.data)
-    found: list[int] = []
-    for unit in (SECTOR, PAGE):
-        first = unit - write.offset % unit
-        borders = range(first, end, unit)
-        if borders:
-            found += [borders[0], borders[-1], borders[random.randrange(len(borders))]]
-    return sorted(set(found))
+    borders = _borders(write, PAGE)
+    if len(borders) < 2:
+        borders = _borders(write, SECTOR)
+    found = [Tear(number, 0, border) for border in borders[:1]]
+    if len(borders) > 1:
+        place = random.randrange(len(borders) - 1)
+        found += [Tear(number, borders[i], borders[i + 1]) for i in {0, place}]
+    if model == POSIX:
+        found.append(Tear(number, 0, len(write.data)))
+    return found
+
+
+def _borders(write: Operation, unit: int) -> range:
+    """Where in a write a unit of the disk begins."""
+    if write.kind != operation.WRITE:
+        return range(0)
+    return range(unit - write.offset % unit, len(write.data), unit)

@@ -37,12 +37,14 @@ class Expectation(NamedTuple):
 class Verdict(NamedTuple):
     """What was found. `wrong` says what is wrong, each in a line: nothing if all is well.
 
-    `kept` is how many operations the state found is the result of, -1 for none that may be."""
+    `kept` is how many operations the state found is the result of, -1 for none that may be; if
+    it is one `between` two, those before it."""
 
     wrong: tuple[str, ...] = ()
     kept: int = -1
     found: str = ""
     expected: tuple[str, ...] = ()
+    between: bool = False
 
     @property
     def ok(self) -> bool:
@@ -59,17 +61,23 @@ class Judge:
     def judge(self, folder: Path, expectation: Expectation) -> Verdict:
         """Open the store in a folder, which changes it, and say what is wrong with it."""
         adapter = self._adapter
-        allowed = self._allowed(expectation)
-        step = "opening it"
+        allowed: list[tuple[int, Any]] = []
+        step = "doing the same operations in an empty folder, without a crash,"
         found: Any = None
+        between = False
         try:
+            allowed = self._allowed(expectation)
+            step = "opening it"
             handle = adapter.open(folder)
             with contextlib.ExitStack() as cleanup:
                 cleanup.callback(_close_quietly, adapter, handle)
                 step = "reading it"
                 found = adapter.state(handle)
                 kept = next((k for k, state in allowed if state == found), -1)
+                between = kept >= 0 and self.state_after(expectation.ops[:kept]) != found
                 wrong = [self._misfit(expectation, found)] if kept < 0 else []
+                if kept < 0 and adapter.state(handle) != found:
+                    wrong.append("read twice it is not equal: state() must give plain data, sorted")
                 step = "checking it"
                 # Before the check, which may mend what the run had mended later, or otherwise.
                 wrong += _stranger(adapter.fingerprint(handle), expectation.fingerprints)
@@ -80,11 +88,13 @@ class Judge:
                 adapter.close(handle)
             if not wrong:
                 step = "opening it once more"
-                wrong = self._go_on(folder, expectation.ops, kept, found, left)
+                may_go_on = -1 if between else kept
+                wrong = self._go_on(folder, expectation.ops, may_go_on, found, left)
         except Exception as error:
             wrong, kept = [f"{step} failed: {type(error).__name__}: {error}"], -1
         expected = tuple(shown(state) for _, state in allowed) if wrong else ()
-        return Verdict(tuple(wrong), kept, "" if found is None else shown(found), expected)
+        text = "" if found is None else shown(found)
+        return Verdict(tuple(wrong), kept, text, expected, between)
 
     def _go_on(
         self,
@@ -96,19 +106,19 @@ class Judge:
     ) -> list[str]:
         """Open it a second time, do what would have come next, and look at what is there then.
 
-        Where the digest is the one that was `left`, the first look is spared.
+        Where the digest is the one that was `left`, the first look is spared. Where it is not
+        known what would come next, `kept` is -1.
         """
         adapter = self._adapter
-        done = tuple(ops[:kept])
-        is_between_two = self.state_after(done) != found
         handle = adapter.open(folder)
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(_close_quietly, adapter, handle)
-            if left is None or is_between_two or adapter.fingerprint(handle) != left:
+            if left is None or kept < 0 or adapter.fingerprint(handle) != left:
                 again = adapter.state(handle)
                 if again != found:
                     return [f"opened again it holds something else: {shown(again)}"]
-            if not is_between_two:
+            if kept >= 0:
+                done = tuple(ops[:kept])
                 if kept < len(ops):
                     more = ops[kept]
                 else:

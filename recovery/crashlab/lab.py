@@ -18,6 +18,7 @@ from walvec.crashlab.adapter import (
     all_workloads,
     name_of,
     random_workload,
+    refuse_names,
     workload,
 )
 from walvec.crashlab.bench import Bench, Finding
@@ -35,6 +36,8 @@ from walvec.wal.errors import ParamError
 SHARES = {"point": 1, "kill": 2, POWER: 7}
 """How the time is shared between levels that have something left to try."""
 RANDOM_LENGTHS = (4, 9)
+MAX_DRAWS = 1000
+"""After so many draws in a row of what was tried before, there is nothing left."""
 SHRINK_S = 15.0
 MAX_FINDINGS = 200
 MEMORY_DISK = Path("/dev/shm")
@@ -116,6 +119,10 @@ class _Session:
         if sys.platform != "linux":
             raise ParamError(message="the crash laboratory needs Linux (fork, strace)")
         plain = adapter_named(adapter) if isinstance(adapter, str) else adapter
+        if not isinstance(plain, Adapter):
+            raise ParamError(
+                message=f"{plain!r} is not an adapter: give an instance of a class of them"
+            )
         self.name = name_of(plain)
         self.adapter = mutated(plain, wish.mutant) if wish.mutant else plain
         self.wish = wish
@@ -130,6 +137,7 @@ class _Session:
         )
 
     def _refuse_impossible(self) -> None:
+        refuse_names(self.adapter)
         names = list(self.wish.ops or ())
         known = {*self.adapter.commands, *self.adapter.all_commands}
         for place, name in enumerate(names):
@@ -173,10 +181,10 @@ class _Session:
         while streams and not self._is_spent(started):
             level = min(streams, key=lambda name: used[name] / SHARES[name])
             before = time.monotonic()
-            trial = next(streams[level], None)
-            if trial is None:
+            trials = next(streams[level], None)
+            if trials is None:
                 del streams[level]
-            else:
+            for trial in trials or ():
                 self.bench.put(trial)
             used[level] += time.monotonic() - before
         self.bench.finish()
@@ -191,15 +199,18 @@ class _Session:
         found = self.bench.findings
         return len(found) >= MAX_FINDINGS or len(_distinct(found)) >= wish.max_failures
 
-    def _stream(self, level: str) -> Iterator[Trial]:
-        """The trials of a level, workload after workload."""
+    def _stream(self, level: str) -> Iterator[list[Trial]]:
+        """The trials of a level, workload after workload: one at a time, and none at the end of
+        a workload, which may have nothing new in it; the budget is looked at all the same."""
         for ops, full_length in self._workloads(level):
-            yield from self.levels.trials(level, ops, self.scratch, anew=False)
+            for trial in self.levels.trials(level, ops, self.scratch, anew=False):
+                yield [trial]
             self.result.workloads += 1
             if full_length:
                 complete = self.result.complete_by_level
                 complete[level] = full_length
                 self.result.complete = min(complete.get(n, 0) for n in self.levels.names)
+            yield []
 
     def _workloads(self, level: str) -> Iterator[tuple[tuple[Op, ...], int]]:
         """Workloads; with the last of one length, that length."""
@@ -216,8 +227,15 @@ class _Session:
             for number, ops in enumerate(batch, 1):
                 yield ops, length if number == len(batch) else 0
         random = Random(f"{wish.seed} {level}")
-        while True:
-            yield random_workload(self.adapter, random, random.randint(*RANDOM_LENGTHS)), 0
+        tried: set[tuple[Op, ...]] = set()
+        draws = 0
+        # A store of few commands has few workloads.
+        while draws < MAX_DRAWS:
+            ops = random_workload(self.adapter, random, random.randint(*RANDOM_LENGTHS))
+            draws = draws + 1 if ops in tried else 0
+            if not draws:
+                tried.add(ops)
+                yield ops, 0
 
     def told(self, *, shrink: bool) -> Result:
         """The result, with its failures shrunk, kept and told."""

@@ -7,6 +7,7 @@ more: cuts within cuts are joined by ">".
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,9 +23,9 @@ from walvec.crashlab.level import Crash
 from walvec.crashlab.operation import Operation, Recording
 from walvec.crashlab.recorder import Recorder
 from walvec.crashlab.run import Run, generalized, point_after, point_in
-from walvec.crashlab.stage import Marks, frozen_chance, perform, recover
+from walvec.crashlab.stage import CLOSING, Marks, frozen_chance, perform, recover
 
-RECOVERIES = 1
+RECOVERIES = 2
 """So many images of a recording have their recovery cut short, too."""
 DEPTH = 2
 SHORT, SHORT_SHARE = 3, 1 / 3
@@ -54,6 +55,14 @@ class _Moment(NamedTuple):
     wrong: tuple[str, ...]
 
 
+class _Chance(NamedTuple):
+    """A shot whose recovery may be cut short, the least number first."""
+
+    times: int
+    lot: float
+    shot: Shot
+
+
 class PowerLevel:
     """Records workloads and develops their images. Close it: it has a tracer."""
 
@@ -65,6 +74,7 @@ class PowerLevel:
         self.random = Random(seed)
         self.limits: dict[str, None] = {}
         self._tried: set[tuple[Op, ...]] = set()
+        self._recovered: Counter[tuple[str, str, bool]] = Counter()
         self._recorder = Recorder()
 
     def close(self) -> None:
@@ -101,14 +111,14 @@ class PowerLevel:
         """
         run = self.record(ops, scratch)
         first = 0 if anew else self._first_new(run.ops)
-        sampled: list[Shot] = []
-        for number, shot in enumerate(self._develop_all(run, first)):
+        sampled: list[_Chance] = []
+        for shot in self._develop_all(run, first):
             yield shot
-            if shot.model != KILL or number % 7 == 0:
-                self._sample(sampled, shot, number)
+            self._sample(sampled, shot)
         if not anew and len(run.ops) <= SHORT and self.random.random() >= SHORT_SHARE:
             sampled.clear()
-        for shot in sampled:
+        for *_, shot in sampled:
+            self._recovered[shot.model, shot.crash.point, ".t" in shot.crash.cut] += 1
             yield from self._recoveries(run, shot, scratch, DEPTH)
         self._tried.update(run.ops[:n] for n in range(1, len(run.ops) + 1))
 
@@ -118,14 +128,16 @@ class PowerLevel:
         common = 0
         while ops[: common + 1] in self._tried and common < len(ops):
             common += 1
+        if common == len(ops):
+            return CLOSING  # Another one began with these, and went on.
         return common + 1 if self._tried else 0
 
-    def _sample(self, sampled: list[Shot], shot: Shot, number: int) -> None:
-        """Keep some of the shots, each with the same chance."""
-        if len(sampled) < RECOVERIES:
-            sampled.append(shot)
-        elif self.random.random() < RECOVERIES / (number + 1):
-            sampled[self.random.randrange(RECOVERIES)] = shot
+    def _sample(self, sampled: list[_Chance], shot: Shot) -> None:
+        """Keep some shots: those of the kinds of place whose recovery was cut short least."""
+        kind = (shot.model, shot.crash.point, ".t" in shot.crash.cut)
+        sampled.append(_Chance(self._recovered[kind], self.random.random(), shot))
+        if len(sampled) > RECOVERIES:
+            sampled.remove(max(sampled, key=lambda chance: chance[:2]))
 
     def _recoveries(self, run: Run, shot: Shot, scratch: Path, depth: int) -> Iterator[Shot]:
         if depth == 0:
@@ -156,22 +168,25 @@ class PowerLevel:
         disk = Disk.before(run.recording, model)
         darkroom = self._darkroom(run)
         volatile = run.volatile_files(self.adapter.volatile)
-        begun = first == 0
+        begun, wrong = first == 0, run.trouble(0)
         developed: list[tuple[Cut, Image]] = []
         for step in range(len(operations) + 1):
             if step:
                 done = operations[step - 1]
                 disk.advance(done)
                 begun = begun or (done.kind == operation.TRY and done.number == first)
-                if done.kind == operation.TRY or done.file in volatile:
+                wrong = run.trouble(step)  # To be told at the end, whatever is there.
+                if not wrong and (done.kind == operation.TRY or done.file in volatile):
                     continue  # The same files as before it, and no less is expected.
                 if done.kind != operation.ACK:
                     developed = []
             coming = operations[step : step + IN_FLIGHT]
             in_flight = _in_flight(disk, coming)
-            if not begun or (step and done.kind in operation.SYNCS and not in_flight):
+            if not begun:
+                continue
+            if step and done.kind in operation.SYNCS and not in_flight and not wrong:
                 continue  # What may be left after a sync might have been left before it.
-            if told is not None and _is_told(told, disk):
+            if told is not None and not wrong and _is_told(told, disk):
                 continue
             moment = self._moment(run, disk, coming)
             if developed:

@@ -86,6 +86,7 @@ class Recorder:
 
         Returns also what it said, and its exit code, or minus the signal it died of: when every
         process that it started has ended. What is in the folder before is the recording's start.
+        A run that takes too long is killed, which is its error; what it did till then is there.
         """
         start = snapshot(folder)
         told, code = self._run(run)
@@ -125,19 +126,19 @@ class Recorder:
             with contextlib.suppress(OSError):  # It may be buried.
                 child.bury()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise self._overdue() from None
+                raise RecordingError(message=self._overdue()) from None
             raise
         timer.cancel()
         self._output.seek(0)
         self.last_trace = self._output.read().decode("latin-1")
         if overdue.is_set():
-            raise self._overdue()
+            told = told._replace(error=self._overdue())
         return told, code
 
-    def _overdue(self) -> RecordingError:
-        return RecordingError(
-            message=f"the run did not end within {self._timeout_s:g} s and was killed; do less in "
-            "it, or give Recorder a longer timeout_s"
+    def _overdue(self) -> str:
+        return (
+            f"the run did not end within {self._timeout_s:g} s and was killed; do less in it, or "
+            "give Recorder a longer timeout_s"
         )
 
 

@@ -49,10 +49,12 @@ class Run(NamedTuple):
         return (f"the run failed without a crash: {error}",)
 
     def volatile_files(self, patterns: frozenset[str]) -> set[int]:
-        """The numbers of the files that decide nothing."""
+        """The numbers of the files that decide nothing, whatever they were called."""
         named = list(self.recording.files.items())
-        named += [(done.path, done.file) for done in self.recording.operations if done.path]
-        return {file for path, file in named if any(fnmatchcase(path, p) for p in patterns)}
+        for done in self.recording.operations:
+            named += [(path, done.file) for path in (done.path, done.target) if path]
+        telling = {f for path, f in named if not any(fnmatchcase(path, p) for p in patterns)}
+        return {file for _, file in named} - telling
 
 
 def point_after(done: Sequence[Operation]) -> str:

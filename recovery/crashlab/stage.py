@@ -7,11 +7,13 @@ same writes, in their place among those of the store.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -95,12 +97,30 @@ def perform(adapter: Adapter, folder: Path, ops: Sequence[Op], marks: Marks) -> 
     handle = adapter.open(folder)
     marks.ack(OPENING)
     for op in ops:
-        marks.attempt(op.number)
-        adapter.apply(handle, op)
-        marks.ack(op.number, adapter.fingerprint(handle))
+        apply(adapter, handle, op, marks)
     marks.attempt(CLOSING)
     adapter.close(handle)
     marks.ack(CLOSING)
+
+
+_marks_of_run: Marks | None = None
+
+
+def apply(adapter: Adapter, handle: Any, op: Op, marks: Marks) -> None:
+    """Apply an operation, marked before and after."""
+    global _marks_of_run
+    _marks_of_run = marks
+    marks.attempt(op.number)
+    adapter.apply(handle, op)
+    if not adapter.promises_later:
+        marks.ack(op.number, adapter.fingerprint(handle))
+
+
+def ack(op: Op) -> None:
+    """Say that the store has promised this operation and all before it; for adapters whose
+    `promises_later` is true. Outside of a run nobody listens."""
+    if _marks_of_run is not None:
+        _marks_of_run.ack(op.number)
 
 
 def recover(adapter: Adapter, folder: Path, marks: Marks) -> None:
@@ -142,15 +162,34 @@ class Child(NamedTuple):
             os.kill(self.pid, signal.SIGKILL)
 
 
+def fork() -> int:
+    """os.fork. A Ctrl-C waits until it is done: Python loses one that comes while it runs its
+    hooks of a fork. In the child it waits until `take_interrupts` says what becomes of it."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    pid = -1
+    try:
+        with warnings.catch_warnings():
+            # Python warns of threads: the child uses no lock that one of them may hold.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return pid
+
+
+def take_interrupts(action: signal.Handlers) -> None:
+    """In a child: what a Ctrl-C does to it."""
+    signal.signal(signal.SIGINT, action)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def fork_child(run: Callable[[Marks], None]) -> Child:
     """Run something in a forked child, which is then gone without any clearing up."""
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    with warnings.catch_warnings():
-        # Python warns of threads: the child uses no lock that one of them may hold.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+    pid = fork()
     if pid:
         os.close(writer)
         return Child(pid, reader)
@@ -158,10 +197,12 @@ def fork_child(run: Callable[[Marks], None]) -> Child:
     marks = Marks(writer)
     try:
         os.close(reader)
+        # What a store prints is not the laboratory's output, which may be JSON.
+        os.dup2(2, 1)
         # What a store says about damage is no news here.
         logging.disable(logging.CRITICAL)
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        take_interrupts(signal.SIG_DFL)
         run(marks)
         code = 0
     except BaseException:
@@ -179,14 +220,18 @@ def frozen_chance(seed: int = 0) -> Iterator[None]:
     places: dict[tuple[Any, str], Any] = {
         (os, "urandom"): chance.randbytes,
         (random, "_urandom"): chance.randbytes,  # of SystemRandom, and so of secrets
+        (tempfile, "_name_sequence"): map("frozen{}".format, itertools.count()),
         (time, "time_ns"): lambda: next(ticks),
         (time, "time"): lambda: next(ticks) / 1e9,
     }
     before = {(place, name): getattr(place, name) for place, name in places}
+    state = random.getstate()
     try:
+        random.seed(seed)
         for (place, name), value in places.items():
             setattr(place, name, value)
         yield
     finally:
+        random.setstate(state)
         for (place, name), value in before.items():
             setattr(place, name, value)

@@ -622,6 +622,48 @@ with MilvusClient(sys.argv[1], read_only=True) as client:
     assert done.stdout.split() == ["StoreUnusableException", "True", "1"]
 
 
+def test_a_store_whose_file_system_becomes_writable_is_written_by_who_has_it_open(
+    folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "mounted"
+    place.mkdir()
+    shell = 'mount --bind "$0" "$1" && mount -o remount,ro,bind "$1" && exec "${@:2}"'
+    code = """
+import subprocess, sys
+from pathlib import Path
+from walvec import MilvusClient
+from walvec.wal import failpoints, reader_lock
+from walvec.wal.errors import LockTimeoutException
+from walvec.wal.writer_lock import WriterLock
+folder, elsewhere = sys.argv[1:]
+with MilvusClient(folder) as client:
+    print(len(client.query("c", limit=10)))
+    reader_lock.TIMEOUT_S = 0.1
+    try:
+        with WriterLock(Path(elsewhere) / "writer.lock", 1).held(), client._store.log.reading():
+            print("beside a commit")
+    except LockTimeoutException:
+        print("waits")
+    subprocess.run(["mount", "-o", "remount,rw,bind", folder], check=True)
+    # It reads what became of the commit, and has the writer lock meanwhile.
+    with failpoints.arm("commit.after"):
+        client.insert("c", {"id": 2, "vector": [1.0, 2.0, 3.0]})
+    print(len(client.query("c", limit=10)))
+"""
+    command = [sys.executable, "-c", code, str(place), str(folder)]
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", shell, str(folder), str(place), *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode and "walvec" not in done.stderr:
+        pytest.skip(f"no mount namespace can be made here: {done.stderr.strip()[:200]}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "waits", "2"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to everything")
 def test_a_folder_without_write_permission_can_be_read(folder: Path) -> None:
     paths = [folder, *folder.rglob("*")]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import OpenStore
 from damage import forget_checkpoints
-from lab import Table, assert_state_is_replayed
+from lab import ID, Table, assert_state_is_replayed, rows
 
 from walvec import MilvusClient
+from walvec.segments.conflicts import unchanged_until
+from walvec.segments.counting import count_rows, visible_rows
 from walvec.segments.state import digest
+from walvec.segments.store import Store
 from walvec.wal.entry import HEADER
 from walvec.wal.errors import LogCorruptedException, ReadOnlyException
 from walvec.wal.log import KEY, Log
@@ -152,6 +157,68 @@ def test_damaged_flags_before_the_entry_that_is_read_are_damage_not_a_newer_form
     assert store.damage is None
     with pytest.raises(LogCorruptedException, match=r"log entry 5 \(RowsInserted\)"):
         Table(store).texts()
+    with store.log.reading() as txn, pytest.raises(LogCorruptedException, match="log entry 5 "):
+        store.log.read(txn, 6)
+
+
+def test_of_many_damaged_entries_in_a_row_the_first_is_named(
+    open_store_at: OpenStore, tmp_path: Path
+) -> None:
+    store = open_store_at()
+    table = Table(store)
+    last = 0
+    for number in range(1200):
+        last = table.insert([number])
+    table.flush()
+    store.close()
+    path = tmp_path / "store" / "log" / "data.mdb"
+    # All inserts, by their kind.
+    path.write_bytes(re.sub(rb"WVE1(?=..\x14\0)", b"WVE2", path.read_bytes(), flags=re.DOTALL))
+    store = open_store_at(read_only=True)
+    assert store.damage is None, "it is read from the checkpoint after them"
+    with store.log.reading() as txn, pytest.raises(LogCorruptedException, match="magic") as found:
+        store.log.read(txn, last)
+    assert found.value.seq == 5
+
+
+@pytest.mark.parametrize("bit", [0, 5])
+def test_a_flipped_bit_in_a_key_of_a_row_is_named_where_rows_are_counted_or_compared(
+    open_store_at: OpenStore, tmp_path: Path, bit: int
+) -> None:
+    store = open_store_at()
+    table = Table(store)
+    table.insert(range(200))
+    table.release()
+    table.insert(range(200, 400))
+    info, since = table.info, 6
+    store.close()
+    start, value = place_of(tmp_path / "store", 7)
+    at = start + value.index(np.arange(200, 400).tobytes()) + 8 * 7
+    data = bytearray((tmp_path / "store" / "log" / "data.mdb").read_bytes())
+    data[at] ^= 1 << bit
+    (tmp_path / "store" / "log" / "data.mdb").write_bytes(data)
+    with MilvusClient(tmp_path / "store", read_only=True) as client:
+        store = client._store
+        assert store.damage is None
+        for read in (
+            lambda: client.get_collection_stats("c"),
+            lambda: unchanged_until(store, info, rows([207]).columns[ID], since),
+            lambda: visible_rows(store.log, store.with_state(lambda s: s.collections[info.id])),
+        ):
+            with pytest.raises(LogCorruptedException, match=r"log entry 7 \(Rows.*payload"):
+                read()
+
+
+def test_what_was_checked_once_is_not_read_whole_again(store: Store) -> None:
+    table = Table(store)
+    table.insert(range(200))
+    table.release()
+    assert count_rows(store, table.info) == 200
+    assert [seq for seq in range(store.current().seq + 9) if seq in store.log.sound] == [5]
+    table.insert(range(200, 300))
+    assert count_rows(store, table.info) == 300
+    store.log.reopen()  # after an error of the medium nothing is taken on trust
+    assert 5 not in store.log.sound
 
 
 def test_a_damaged_log_is_told_through_the_client_and_can_be_read(folder: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from conftest import OpenStore
 from lab import DIM, Table, assert_state_is_replayed, open_at, settle
 
 from walvec import MilvusClient
+from walvec.segments.forks import REST_S
 from walvec.segments.store import Store
 from walvec.wal import failpoints
 from walvec.wal.errors import StoreBrokenException
@@ -186,16 +188,20 @@ def test_a_child_of_a_parent_that_does_not_come_to_rest_is_told_so(
     assert sorted(table.texts()) == [2]
 
 
+def _message_of(read: Callable[[], object]) -> str:
+    try:
+        return str(read())
+    except StoreBrokenException as error:
+        return error.message
+
+
 def test_a_fork_within_a_command_leaves_the_child_no_uncommitted_rows(store: Store) -> None:
     table = Table(store)
     table.insert([1])
     said = []
 
     def act() -> str:
-        try:
-            return str(table.texts())
-        except StoreBrokenException as error:
-            return error.message
+        return _message_of(table.texts)
 
     # In the thread that commits: a signal handler could do that.
     with failpoints.arm("commit.before", lambda _: said.append(in_child(act))):
@@ -203,6 +209,21 @@ def test_a_fork_within_a_command_leaves_the_child_no_uncommitted_rows(store: Sto
     assert "forked while its parent was busy" in said[0]
     assert sorted(table.texts()) == [1, 2]
     assert_state_is_replayed(store)
+
+
+def test_a_fork_within_a_read_does_not_wait_for_itself(store: Store) -> None:
+    table = Table(store)
+    table.insert([1])
+    started = time.monotonic()
+    # A signal handler could do that.
+    with store.log.reading():
+        said = in_child(lambda: _message_of(table.texts))
+    with store.log.gate.lock:
+        assert in_child(lambda: _message_of(table.texts)) == said
+    assert "forked while its parent was busy" in said
+    assert time.monotonic() - started < REST_S / 2
+    table.insert([2])
+    assert in_child(lambda: str(sorted(table.texts()))) == "[1, 2]"
 
 
 def test_a_store_closed_before_the_fork_is_opened_by_the_child(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,15 @@ from typing import Any
 import lmdb
 import pytest
 from conftest import OpenStore
-from lab import Table, assert_state_is_replayed, file_maker, run_child, settle, state_data
+from lab import (
+    Table,
+    assert_state_is_replayed,
+    file_maker,
+    open_at,
+    run_child,
+    settle,
+    state_data,
+)
 
 from walvec.segments.commands import Decision, flush
 from walvec.segments.state import State
@@ -93,6 +103,12 @@ def test_an_interrupt_after_the_publication_is_nobody_elses_and_what_is_stored_i
     workers = 12
     barrier = threading.Barrier(workers)
 
+    def await_the_others(name: str) -> None:
+        deadline = time.monotonic() + 30
+        while len(store._commits._queue) < workers - 1:
+            assert time.monotonic() < deadline
+            os.sched_yield()
+
     def interrupt(name: str) -> None:
         raise KeyboardInterrupt(name)
 
@@ -105,12 +121,12 @@ def test_an_interrupt_after_the_publication_is_nobody_elses_and_what_is_stored_i
         return None
 
     with (
-        failpoints.arm_any(["publish.after"], interrupt, 2) as countdown,
+        failpoints.arm("commit.begin", await_the_others),
+        failpoints.arm("publish.after", interrupt, 2),
         ThreadPoolExecutor(workers) as threads,
     ):
         futures = [threads.submit(insert, n) for n in range(workers)]
         answers = [future.result(60) for future in futures]
-    assert countdown.fired
     assert answers.count(KeyboardInterrupt) == 1
     assert answers.count(None) == workers - 1
     assert sorted(table.texts()) == list(range(workers))
@@ -124,6 +140,28 @@ def test_an_error_before_the_commit_leaves_nothing_behind(open_store_at: OpenSto
         table.insert([1])
     store.close()
     assert Table(open_store_at()).texts() == {}
+
+
+def test_a_commit_whose_fate_cannot_be_found_out_is_not_said_to_be_undone(store: Store) -> None:
+    table = Table(store)
+    table.insert([1])
+    settle(store)
+    data = store.log.folder / "data.mdb"
+
+    def take_away(name: str) -> None:
+        data.rename(data.with_name("away"))
+        raise OSError(errno.EIO, "the medium is gone")
+
+    with failpoints.arm("commit.after", take_away), pytest.raises(StoreBrokenException) as told:
+        table.insert([2])
+    assert "a look at its rows tells" in told.value.message
+    with pytest.raises(StoreBrokenException, match="open it again"):
+        table.insert([3])
+    store.close()
+    data.with_name("away").rename(data)
+    again = open_at(store.folder)
+    assert sorted(Table(again).texts()) == [1, 2], "it was stored"
+    again.close()
 
 
 def test_after_a_commit_that_raised_a_seal_is_still_followed_by_its_files(store: Store) -> None:

@@ -41,7 +41,13 @@ def test_an_error_of_the_block_is_not_hidden_by_a_point_that_did_not_fire() -> N
 
 
 def test_an_unknown_point_or_action_is_refused() -> None:
-    for text in ("nowhere=kill", "commit.before=explode", "commit.before=kill@0", "commit.before"):
+    for text in (
+        "nowhere=kill",
+        "commit.before=explode",
+        "commit.before=kill@0",
+        "commit.before",
+        "commit.after=kill@x",
+    ):
         with pytest.raises(ValueError, match="no failpoint"):
             failpoints.arm_from(text)
     with pytest.raises(ValueError, match=r"commit\.after"):
@@ -188,6 +194,19 @@ except OSError:
     ]
     assert "commit.before" not in done.stderr
     assert "commit.after=error@2" in done.stderr
+
+
+def test_a_forked_child_leaves_it_to_its_parent_to_say_what_has_not_fired() -> None:
+    code = """
+import os, sys
+from walvec.wal import failpoints
+child = os.fork()
+if child == 0:
+    sys.exit()
+os.waitpid(child, 0)
+"""
+    done = run_child(code, WALVEC_FAILPOINTS="commit.before=error")
+    assert done.stderr.count("never fired") == 1
 
 
 def test_a_wrong_environment_is_refused_at_import() -> None:

@@ -36,6 +36,18 @@ def test_one_who_wants_to_be_alone_goes_before_new_readers() -> None:
             reader.result(20)
 
 
+def test_a_thread_that_reads_is_not_made_to_wait_for_itself() -> None:
+    gate = Gate()
+    with gate.reading(lambda: None):
+        assert not gate.hold(time.monotonic() + 60)
+        with gate.reading(lambda: None):
+            assert not gate.hold(time.monotonic() + 60)
+    assert gate.hold(time.monotonic() + 60)
+    gate.let_go()
+    with gate.lock:  # it may be about to count itself
+        assert not gate.hold(time.monotonic() + 60)
+
+
 def test_a_hold_that_comes_too_late_leaves_the_gate_open() -> None:
     gate = Gate()
     with gate.reading(lambda: None), ThreadPoolExecutor(1) as threads:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from walvec.wal import medium
-from walvec.wal.errors import StoreUnusableException
+from walvec.wal.errors import DiskFullException, StoreUnusableException
 
 MOUNTINFO = r"""
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -95,3 +96,25 @@ def test_free_bytes_are_those_of_the_file_system(tmp_path: Path) -> None:
     free = medium.free_bytes(tmp_path)
     stat = os.statvfs(tmp_path)
     assert 0 <= free <= stat.f_blocks * stat.f_frsize
+
+
+def test_an_error_of_the_system_is_told_with_the_file_and_what_to_do() -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "/stores/a/segments")
+    told = medium.refusal(denied, "cannot open the store /stores/a")
+    assert isinstance(told, StoreUnusableException)
+    assert told.message == (
+        "cannot open the store /stores/a: Permission denied: /stores/a/segments"
+    )
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        told = medium.refusal(OSError(number, "no room"), "cannot write /stores/a/writer.lock")
+        assert isinstance(told, DiskFullException)
+        assert told.message == "cannot write /stores/a/writer.lock: no room; make room"
+    named = OSError(errno.EIO, "input/output error", "/stores/a")
+    assert medium.refusal(named, "cannot open /stores/a").message.count("/stores/a") == 1
+
+
+def test_a_mount_that_changes_while_the_process_lives_is_seen(mounts: None, tmp_path: Path) -> None:
+    assert medium.file_system_of(Path("/srv/local/a")) == "xfs"
+    table = tmp_path / "mountinfo"
+    table.write_text(table.read_text() + "\n29 22 0:26 / /srv/local rw - nfs4 server:/x rw\n")
+    assert medium.file_system_of(Path("/srv/local/a")) == "nfs4"

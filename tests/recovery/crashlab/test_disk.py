@@ -73,7 +73,10 @@ def test_a_datasync_commits_the_journal_up_to_the_growth_of_its_file() -> None:
     )
     assert durable(disk) == {"a": b"one"}
     assert len(disk.namings) == 1
+    # Nor does a sync of a file that has not changed since: its change may be committed long ago.
     disk.advance(sync(4, 2))
+    assert len(disk.namings) == 1
+    disk.advance(sync(5, 3))
     assert durable(disk) == {"a": b"one", "b": b""}
 
 
@@ -141,3 +144,34 @@ def test_a_sync_of_everything_leaves_nothing_to_lose() -> None:
     for model in MODELS:
         disk = after(model, create(0, 2, "a"), write(1, 2, b"x"), Operation("sync-all", 2))
         assert durable(disk) == {"a": b"x"}
+
+
+def test_a_clean_file_s_sync_commits_no_rename_and_that_of_the_folder_does() -> None:
+    operations = (create(0, 2, "lock"), create(1, 3, "a"), sync(2, 2), sync(3, 3))
+    rename = Operation("rename", 4, file=3, path="a", target="b")
+    disk = after(EXT4, *operations, rename, sync(5, 2))
+    assert durable(disk) == {"lock": b"", "a": b""}
+    for file in (1, 3):
+        assert durable(after(EXT4, *operations, rename, sync(5, file))) == {"lock": b"", "b": b""}
+
+
+def test_what_was_cut_off_before_a_durable_write_does_not_come_back() -> None:
+    old = Recording({"a": b"old" * 4000}, (), {"a": 2}, ())
+    cut = Operation("truncate", 1, file=2)
+    for model in (EXT4, POSIX):
+        disk = after(model, write(0, 2, b"late", 9000), cut, start=old)
+        disk.advance(write(2, 2, b"new", durable=True))
+        assert durable(disk) == {"a": b"new"}
+        assert disk.writes == []
+
+
+def test_a_durable_write_leaves_of_another_what_lies_in_other_pages_to_be_lost() -> None:
+    first, wide = write(0, 2, b"1" * 10), write(1, 2, b"2" * 8192)
+    old = Recording({"a": b"0" * 8192}, (), {"a": 2}, ())
+    disk = after(EXT4, first, wide, write(2, 2, b"3", 5000, durable=True), start=old)
+    assert durable(disk)["a"] == b"0" * 4096 + b"2" * 904 + b"3" + b"2" * 3191
+    assert [(w.step, w.operation.offset, len(w.operation.data)) for w in disk.writes] == [
+        (1, 0, 10),
+        (2, 0, 4096),
+    ]
+    assert disk.durable_at == {3: 3}

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from walvec.crashlab.disk import EXT4, KILL, POSIX, Disk
-from walvec.crashlab.image import Cut, Darkroom, Image, cuts
+from walvec.crashlab.image import Cut, Darkroom, Image, Tear, cuts
 from walvec.crashlab.operation import Operation, Recording
 
 
@@ -46,15 +46,25 @@ def test_after_a_kill_there_is_one_image() -> None:
 
 def test_a_write_is_torn_at_borders_of_sectors_and_pages() -> None:
     disk = disk_of(EXT4, write(0, b"x" * 8000, 100))
-    found = {len(image.files["a"].strip(b"\0")) for image in images(disk).values()}
-    assert {0, 8000, 512 - 100, 4096 - 100} <= found
-    assert all((length + 100) % 512 == 0 for length in found - {0, 8000})
+    found = {len(image.files["a"].rstrip(b"\0")) for image in images(disk).values()}
+    assert {0, 8100, 512, 4096} <= found
+    assert all(length % 512 == 0 for length in found - {8100})
+
+
+def test_the_pages_of_a_write_reach_the_disk_in_any_order() -> None:
+    for model, more in ((EXT4, set()), (POSIX, {"   "})):
+        disk = disk_of(model, write(0, b"x" * 12288, 4096))
+        grown = [i.files["a"] for i in images(disk).values() if len(i.files["a"]) == 16384]
+        found = {"".join("x" if c[at] else " " for at in (4096, 8192, 12288)) for c in grown}
+        assert found >= {"xxx", " xx", "x x"} | more
+        assert model == POSIX or "   " not in found
 
 
 def test_a_durable_write_that_was_called_may_be_there_or_not_or_torn() -> None:
     disk = disk_of(EXT4)
     coming = write(0, b"m" * 1024, durable=True)
-    assert contents(disk, coming) == {b"", b"m" * 512, b"m" * 1024}
+    parts = {b"m" * 512, bytes(512) + b"m" * 512}
+    assert contents(disk, coming) == {b"", b"m" * 1024, *parts}
     assert contents(disk, coming._replace(begun=1)) == {b""}
 
 
@@ -87,15 +97,23 @@ def test_volatile_files_do_not_count_for_the_digest() -> None:
     assert len(digests) == 1
 
 
+def test_of_many_writes_those_of_one_file_are_lost_together_and_kept_alone() -> None:
+    made = [write(0, b"1", 3 * at) for at in range(6)]
+    made += [done._replace(file=3) for done in made]
+    kept = {cut.writes for cut in cuts(disk_of(EXT4, *made), (), Random(1)) if not cut.tears}
+    assert {0b111111, 0b111111000000} <= kept
+
+
 def test_many_writes_give_a_bounded_number_of_cuts() -> None:
     disk = disk_of(POSIX, *(write(i, bytes([i + 1]), 3 * i) for i in range(200)))
     assert len(list(cuts(disk, (), Random(1)))) < 100
 
 
 def test_the_text_of_a_cut_is_the_cut() -> None:
-    for cut in (Cut(17, 5, 3, ((2, 512), (0, 4096))), Cut(0, 0, 0)):
+    for cut in (Cut(17, 5, 3, (Tear(2, 512), Tear(0, 4096, 8192))), Cut(0, 0, 0)):
         assert Cut.of(str(cut)) == cut
-    assert str(Cut(17, 0x1F, 3, ((2, 512),))) == "17.w1f.n3.t2-512"
+    assert str(Cut(17, 0x1F, 3, (Tear(2, 512),))) == "17.w1f.n3.t2-512"
+    assert str(Cut(9, 1, 0, (Tear(0, 0, 4096),))) == "9.w1.n0.t0-0+4096"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from walvec.crashlab import checkers as checking
 from walvec.crashlab.adapter import Adapter, Op, workload
 from walvec.crashlab.checkers import Checkers, Task
 from walvec.crashlab.judge import Expectation, Judge, Verdict
+from walvec.crashlab.plain_adapter import SyncedFileAdapter
 
 
 class Lines(Adapter):
@@ -118,6 +119,28 @@ def test_a_store_that_takes_no_further_operation_is_wrong(tmp_path: Path) -> Non
     (tmp_path / "lines").write_text("put1\n")
     verdict = Judge(Full()).judge(tmp_path, Expectation(OPS, 1, 1))
     assert verdict.wrong == ("opening it once more failed: OSError: full",)
+
+
+def test_an_adapter_that_fails_without_a_crash_is_told_so(tmp_path: Path) -> None:
+    class Unreadable(SyncedFileAdapter):
+        def model(self, ops: Any) -> Any:
+            raise NotImplementedError
+
+        def state(self, handle: Any) -> Any:
+            raise KeyError("nope")
+
+    verdict = Judge(Unreadable()).judge(tmp_path, Expectation((), 0, 0))
+    said = "doing the same operations in an empty folder, without a crash, failed: KeyError: 'nope'"
+    assert verdict.wrong == (said,)
+
+
+def test_a_state_that_does_not_compare_is_told_so(tmp_path: Path) -> None:
+    class Objects(SyncedFileAdapter):
+        def state(self, handle: Any) -> Any:
+            return object()
+
+    verdict = Judge(Objects()).judge(tmp_path, Expectation((), 0, 0))
+    assert verdict.wrong[-1].startswith("read twice it is not equal")
 
 
 def test_a_fingerprint_that_the_run_saw_must_come_back(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import pytest
 
+from walvec import crashlab
 from walvec.crashlab import lab
 from walvec.crashlab.adapter import workload
 from walvec.crashlab.cases import kept_cases, save_case
@@ -31,7 +32,7 @@ def test_a_plain_file_is_found_out_and_what_is_told_is_small_and_repeats(tmp_pat
     assert not result.ok
     (failure,) = result.failures
     assert len(failure.ops) == 1
-    assert failure.wrong[0].startswith(("acknowledged and lost", "what is found"))
+    assert failure.wrong[0].startswith(("acknowledged and lost", "what is found", "reading it"))
     again = lab.run_plan(failure.plan)
     assert [(f.plan, f.wrong) for f in again.failures] == [(failure.plan, failure.wrong)]
     (case,) = kept_cases(tmp_path)
@@ -65,6 +66,16 @@ def test_every_short_workload_is_tried_before_random_ones() -> None:
     assert result.complete_by_level == {"power": 1}
 
 
+def test_a_store_of_one_operation_is_done_before_its_budget() -> None:
+    class OfOne(SyncedFileAdapter):
+        commands = ("put",)
+
+    result = run(OfOne(), levels=["power"], models=["ext4"])
+    assert result.ok
+    assert result.complete == 3
+    assert result.seconds < 30
+
+
 def test_a_failure_that_only_some_operations_show_is_shrunk_to_them() -> None:
     class Forgetful(SyncedFileAdapter):
         """The third operation in a row is not synced."""
@@ -87,13 +98,36 @@ def test_a_failure_that_only_some_operations_show_is_shrunk_to_them() -> None:
     assert [f.cut for f in again.failures] == [cut]
 
 
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_store_may_promise_later_and_must_keep_what_it_says(honest: bool) -> None:
+    class Lazy(SyncedFileAdapter):
+        """Syncs with every second operation, and then promises both."""
+
+        name = "lazy"
+        promises_later = True
+
+        def apply(self, handle: Any, op: Any) -> None:
+            text = json.dumps(changes_of(op)).encode()
+            os.write(handle, HEAD.pack(len(text), crc32(text)) + text)
+            if op.number % 2 == 0:
+                os.fsync(handle)
+            if op.number % 2 == 0 or not honest:
+                crashlab.ack(op)
+
+    result = run(Lazy(), levels=["power"], ops=["put"] * 5, max_failures=1)
+    lost = [line for f in result.failures for line in f.wrong if line.startswith("acknowledged")]
+    assert bool(lost) is not honest
+    assert result.ok is honest
+
+
 def test_a_run_that_fails_without_a_crash_is_a_finding() -> None:
     class Broken(PlainAdapter):
         def apply(self, handle: Any, op: Any) -> None:
             raise OSError("out of order")
 
-    result = run(Broken(), levels=["power"], ops=["put"], models=["kill"])
-    assert "out of order" in "".join(result.failures[0].wrong)
+    for models in (["kill"], ["ext4", "posix"]):
+        result = run(Broken(), levels=["power"], ops=["put"], models=models)
+        assert "out of order" in "".join(result.failures[0].wrong)
 
 
 def test_walvec_has_no_findings_at_any_level() -> None:
@@ -125,6 +159,26 @@ def test_a_result_is_json() -> None:
 def test_what_cannot_be_is_refused(wish: dict[str, Any], text: str) -> None:
     with pytest.raises(ParamError, match=text):
         lab.run("walvec", **wish)
+
+
+@pytest.mark.parametrize("commands", [(), "put", ("put/x",), ("put,x",), ("",), (1,)])
+def test_operations_that_no_plan_can_name_are_refused(commands: Any) -> None:
+    class Odd(SyncedFileAdapter):
+        pass
+
+    Odd.commands = commands
+    with pytest.raises(ParamError, match="operation"):
+        run(Odd())
+
+
+def test_a_class_in_place_of_an_adapter_is_refused() -> None:
+    with pytest.raises(ParamError, match="is not an adapter"):
+        run(SyncedFileAdapter)
+
+
+def test_no_more_states_fail_than_there_are() -> None:
+    result = run("plain", levels=["power"], ops=["put", "put3", "put"])
+    assert 0 < result.failed_states <= result.states
 
 
 def test_an_adapter_that_is_none_is_refused() -> None:
