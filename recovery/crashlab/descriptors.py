@@ -13,7 +13,7 @@ class Opened:
     `node` is None for a file outside of the folder, of which `path` is known.
     """
 
-    __slots__ = ("append", "durable", "node", "offset", "path", "writable")
+    __slots__ = ("append", "durable", "node", "offset", "path")
 
     def __init__(self, node: File | None, path: str, flags: frozenset[str]) -> None:
         self.node = node
@@ -21,7 +21,6 @@ class Opened:
         self.offset = 0
         self.append = "O_APPEND" in flags
         self.durable = bool(flags & {"O_SYNC", "O_DSYNC"})
-        self.writable = bool(flags & {"O_RDWR", "O_WRONLY"})
 
 
 class Slot(NamedTuple):

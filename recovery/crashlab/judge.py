@@ -91,7 +91,9 @@ class Judge:
                 may_go_on = -1 if between else kept
                 wrong = self._go_on(folder, expectation.ops, may_go_on, found, left)
         except Exception as error:
-            wrong, kept = [f"{step} failed: {type(error).__name__}: {error}"], -1
+            # Without the place, which is another one in each run.
+            said = str(getattr(error, "message", error)).replace(f"{folder}/", "")
+            wrong, kept = [f"{step} failed: {type(error).__name__}: {said}"], -1
         expected = tuple(shown(state) for _, state in allowed) if wrong else ()
         text = "" if found is None else shown(found)
         return Verdict(tuple(wrong), kept, text, expected, between)

@@ -181,6 +181,12 @@ def test_no_more_states_fail_than_there_are() -> None:
     assert 0 < result.failed_states <= result.states
 
 
+def test_a_place_where_no_case_can_be_kept_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ParamError, match="no case can be kept in"):
+        lab.run("plain", cases=tmp_path / "file")
+
+
 def test_an_adapter_that_is_none_is_refused() -> None:
     with pytest.raises(ParamError, match="there is no adapter 'oracle'"):
         lab.run("oracle")
