@@ -51,6 +51,15 @@ class Verdict(NamedTuple):
         return not self.wrong
 
 
+class _OtherState(Exception):
+    """A state that was read is not the one that it must be."""
+
+    def __init__(self, text: str, found: Any, wanted: Any) -> None:
+        super().__init__(text)
+        self.found = found
+        self.wanted = wanted
+
+
 class Judge:
     """Judges folders of one adapter's stores. What it has learned of workloads it keeps."""
 
@@ -89,7 +98,9 @@ class Judge:
             if not wrong:
                 step = "opening it once more"
                 may_go_on = -1 if between else kept
-                wrong = self._go_on(folder, expectation.ops, may_go_on, found, left)
+                self._go_on(folder, expectation.ops, may_go_on, found, left)
+        except _OtherState as other:
+            wrong, found, allowed = [str(other)], other.found, [(kept, other.wanted)]
         except Exception as error:
             # Without the place, which is another one in each run.
             said = str(getattr(error, "message", error)).replace(f"{folder}/", "")
@@ -105,8 +116,9 @@ class Judge:
         kept: int,
         found: Any,
         left: tuple[str, str] | None,
-    ) -> list[str]:
+    ) -> None:
         """Open it a second time, do what would have come next, and look at what is there then.
+        Raises _OtherState where that is something else.
 
         Where the digest is the one that was `left`, the first look is spared. Where it is not
         known what would come next, `kept` is -1.
@@ -118,7 +130,7 @@ class Judge:
             if left is None or kept < 0 or adapter.fingerprint(handle) != left:
                 again = adapter.state(handle)
                 if again != found:
-                    return [f"opened again it holds something else: {shown(again)}"]
+                    raise _OtherState("opened again it holds something else", again, found)
             if kept >= 0:
                 done = tuple(ops[:kept])
                 if kept < len(ops):
@@ -128,13 +140,10 @@ class Judge:
                 adapter.apply(handle, more)
                 state, wanted = adapter.state(handle), self.state_after((*done, more))
                 if state != wanted:
-                    return [
-                        f"a further operation ({more.name}) left {shown(state)} instead of "
-                        f"{shown(wanted)}"
-                    ]
+                    text = f"a further operation, {more.name}, left another state than it must"
+                    raise _OtherState(text, state, wanted)
             cleanup.pop_all()
             adapter.close(handle)
-        return []
 
     def _allowed(self, expectation: Expectation) -> list[tuple[int, Any]]:
         """The states that may be found, each with the number of operations behind it."""

@@ -34,7 +34,7 @@ from walvec.crashlab.timeline import timeline_of
 from walvec.crashlab.trial import Levels, Trial
 from walvec.wal.errors import ParamError
 
-SHARES = {"point": 1, "kill": 2, POWER: 7}
+SHARES = {"point": 1, "kill": 1, POWER: 8}
 """How the time is shared between levels that have something left to try."""
 RANDOM_LENGTHS = (4, 9)
 MAX_DRAWS = 1000
@@ -201,7 +201,8 @@ class Session:
         result = self.result
         for finding in _distinct(self.bench.findings)[: self.wish.max_failures]:
             self._tell(finding, shrink)
-        for run, model, tries in self.bench.runs.values():
+        # The models under which something may be lost show more.
+        for run, model, tries in sorted(self.bench.runs.values(), key=lambda kept: kept[1]):
             result.timelines.append(timeline_of(run, model, tries))
         result.limits = self.levels.limits
         length = self.wish.length

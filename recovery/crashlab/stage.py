@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -163,9 +164,14 @@ class Child(NamedTuple):
 
 
 def fork() -> int:
-    """os.fork. A Ctrl-C waits until it is done: Python loses one that comes while it runs its
-    hooks of a fork. In the child it waits until `take_interrupts` says what becomes of it."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """os.fork. A Ctrl-C that comes meanwhile is raised when it is done: Python loses one that
+    comes while it runs its hooks of a fork. In the child it is nothing, until `take_interrupts`
+    says otherwise."""
+    missed: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if is_main else None
+    if before is not None:
+        signal.signal(signal.SIGINT, lambda number, _: missed.append(number))
     pid = -1
     try:
         with warnings.catch_warnings():
@@ -173,15 +179,16 @@ def fork() -> int:
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
     finally:
-        if pid:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if pid and before is not None:
+            signal.signal(signal.SIGINT, before)
+            if missed:
+                signal.raise_signal(signal.SIGINT)
     return pid
 
 
 def take_interrupts(action: signal.Handlers) -> None:
     """In a child: what a Ctrl-C does to it."""
     signal.signal(signal.SIGINT, action)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def fork_child(run: Callable[[Marks], None]) -> Child:
