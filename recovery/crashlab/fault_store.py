@@ -251,10 +251,11 @@ def copy_store(source: Path, folder: Path) -> Path:
 @functools.cache
 def _filled(seed: int) -> Path:
     """A store that is made once in a process, and goes with it."""
-    place = tempfile.TemporaryDirectory(prefix="walvec-faults-")
-    # Not atexit, which the workers of a pool do without.
-    Finalize(None, place.cleanup, exitpriority=0)
-    folder = Path(place.name) / "store"
+    place = tempfile.mkdtemp(prefix="walvec-faults-")
+    # Not atexit, which the workers of a pool do without; nor a TemporaryDirectory, which is
+    # removed by a forked child that forgets it.
+    Finalize(None, shutil.rmtree, (place,), {"ignore_errors": True}, exitpriority=0)
+    folder = Path(place) / "store"
     fill(folder, seed=seed)
     return folder
 
