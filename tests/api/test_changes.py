@@ -420,7 +420,7 @@ def test_a_forgotten_follower_leaves_no_handle(client: MilvusClient) -> None:
     before = handles()
     for _ in range(3):
         list(client.changes(follow=True, timeout=0))
-    assert handles() == before
+    assert handles() <= before  # Fewer, where a store of another test was let go meanwhile.
 
 
 def test_two_followers_of_one_process_see_the_same(client: MilvusClient) -> None:
